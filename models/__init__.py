@@ -1,0 +1,1 @@
+"""What is said and what is learnt: pure values, functions and tensors."""

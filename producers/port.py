@@ -1,0 +1,32 @@
+"""What the service needs of a log it writes to."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from models.records import Outgoing, Position
+
+
+class DeliveryFailed(Exception):
+    """A publish did not happen, or nobody can tell whether it did.
+
+    Both clients must be dropped and opened again: the group's past, as the log has it, then says which it was.
+    """
+
+
+class Producer(Protocol):
+    """Atomic writing. One thread at a time."""
+
+    def publish(self, records: Sequence[Outgoing], past: Position | None) -> None:
+        """Make all `records` readable and `past` the group's past, or neither.
+
+        `past` None publishes records alone. There is no other way to commit a position.
+
+        Raises:
+            DeliveryFailed: nothing of it, or an unknown outcome; never a part of it.
+
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the log within seconds, whatever its state. Twice is once. Not guaranteed to be called."""
+        ...

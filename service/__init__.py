@@ -1,0 +1,1 @@
+"""The application: settings, assembly, the loop, its two steps and their state."""
