@@ -1,0 +1,192 @@
+"""Prometheus metrics, fed from the results of the two steps and nothing else."""
+
+import math
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from models.messages import Reason
+from service.learn import Learnt
+from service.score import Scored
+from service.series import OTHER, READ, SERIES, STAGES, STATES, Series
+
+MAX_OUTPUTS: Final = 1_000
+MAX_PARTITIONS: Final = 256
+WINDOW: Final = 10_000.0  # arrivals over which the share asked about is averaged
+
+
+class Distribution(Collector):
+    """A classic histogram that takes whole arrays: one pass per batch instead of one per value."""
+
+    def __init__(self, series: Series) -> None:
+        self._series = series
+        self._bounds = np.asarray(series.bounds, dtype=np.float64)
+        self._counts = {labels: np.zeros(len(series.bounds) + 1, dtype=np.int64) for labels in series.values}
+        self._sums = dict.fromkeys(series.values, 0.0)
+        self._lock = threading.Lock()
+
+    def observe(self, values: ArrayLike, *labels: str) -> None:
+        array = np.atleast_1d(np.asarray(values, dtype=np.float64))
+        if array.size == 0:
+            return
+        places = np.searchsorted(self._bounds, array, side="left")
+        counts = np.bincount(places, minlength=self._bounds.size + 1)
+        with self._lock:
+            self._counts[labels] += counts
+            self._sums[labels] += float(array.sum())
+
+    def describe(self) -> Iterable[HistogramMetricFamily]:
+        return [HistogramMetricFamily(self._series.name, self._series.help, labels=self._series.labels)]
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        (family,) = self.describe()
+        with self._lock:
+            snapshot = [
+                (labels, counts.cumsum().tolist(), self._sums[labels]) for labels, counts in self._counts.items()
+            ]
+        names = [*(f"{float(bound)}" for bound in self._bounds), "+Inf"]
+        for labels, cumulative, total in snapshot:
+            family.add_metric(labels, list(zip(names, cumulative, strict=True)), total)
+        yield family
+
+
+class Metrics:
+    """The series of one process.
+
+    Every label combination of the table exists from the start, at 0. Safe to feed from one thread and scrape from
+    another. Nothing here raises for a value: an unknown output, stage or reason counts as `other`.
+
+    Args:
+        registry: where the series are registered; one `Metrics` per registry.
+        outputs: the model's outputs; the first MAX_OUTPUTS get a label of their own.
+        version: the release that runs.
+
+    """
+
+    def __init__(self, registry: CollectorRegistry, outputs: Sequence[str], *, version: str) -> None:
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._distributions: dict[str, Distribution] = {}
+        for series in SERIES:
+            self._register(series, registry)
+        self._counter = {
+            (series.name, *values): self._counters[series.name].labels(*values)
+            if values
+            else self._counters[series.name]
+            for series in SERIES
+            if series.kind == "counter"
+            for values in series.values
+        }
+        positives = self._counters["askance_positives_total"]
+        self._positives = {output: positives.labels(output) for output in outputs[:MAX_OUTPUTS]}
+        self._other_positives = positives.labels(OTHER)
+        self._gauges["askance_build_info"].labels(version).set(1)
+        self._lagging: set[tuple[str, str]] = set()
+        self._seen = self._asked = 0.0
+
+    def _register(self, series: Series, registry: CollectorRegistry) -> None:
+        if series.kind == "histogram":
+            self._distributions[series.name] = Distribution(series)
+            registry.register(self._distributions[series.name])
+        elif series.kind == "counter":
+            self._counters[series.name] = Counter(series.name, series.help, series.labels, registry=registry)
+        else:
+            gauge = self._gauges[series.name] = Gauge(series.name, series.help, series.labels, registry=registry)
+            for values in filter(None, series.values):
+                gauge.labels(*values)
+
+    def _count(self, amount: float, name: str, *values: str) -> None:
+        counter = self._counter.get((name, *values)) or self._counter[name, *values[:-1], OTHER]
+        counter.inc(amount)
+
+    def scored(self, result: Scored) -> None:
+        """Take in one batch of the scoring step."""
+        self._rejected(result.rejected)
+        self._batch("score", result.arrivals + sum(result.rejected.values()), result.seconds)
+        self._count(result.arrivals, "askance_arrivals_total")
+        self._count(result.asked, "askance_asked_total")
+        self._distributions["askance_chance_ratio"].observe(result.chances)
+        for output, count in result.positives.items():
+            self._positives.get(output, self._other_positives).inc(count)
+        kept = math.exp(-result.arrivals / WINDOW)
+        self._seen = self._seen * kept + result.arrivals
+        self._asked = self._asked * kept + result.asked
+        self._gauges["askance_budget_target_ratio"].set(result.target)
+        self._gauges["askance_budget_actual_ratio"].set(self._asked / self._seen if self._seen else 0.0)
+        self._gauges["askance_budget_scale"].set(result.scale)
+        self._gauges["askance_model_version"].set(result.model)
+
+    def learnt(self, result: Learnt) -> None:
+        """Take in one batch of the learning step."""
+        self._rejected(result.rejected)
+        size = result.queries + sum(result.outcomes.values()) + sum(result.rejected.values())
+        self._batch("learn", size, result.seconds)
+        self._count(result.queries, "askance_queries_read_total")
+        for outcome, count in result.outcomes.items():
+            self._count(count, "askance_labels_total", outcome.value)
+        for reason, count in result.ignored.items():
+            self._count(count, "askance_ignored_answers_total", reason)
+        # Clocks of two machines differ: a delay below zero is none.
+        self._distributions["askance_label_delay_seconds"].observe(np.maximum(result.delays, 0.0))
+        self._count(result.lessons, "askance_lessons_total")
+        self._count(result.batch is not None, "askance_updates_total")
+        self._count(result.steps, "askance_optimiser_steps_total")
+        self._gauges["askance_queries_issued"].set(result.states.get("issued", 0))
+        for state in STATES:
+            self._gauges["askance_queries"].labels(state).set(result.states.get(state, 0))
+        self._gauges["askance_learner_version"].set(result.model)
+
+    def published(self, step: str, seconds: float) -> None:
+        """Take in the time one publish of a step's batch took."""
+        self._distributions["askance_stage_duration_seconds"].observe(seconds, step, "publish")
+
+    def serving(self, version: int, made_at: float) -> None:
+        """Take in which model serves from now on and the unix time at which it was made."""
+        self._gauges["askance_model_version"].set(version)
+        self._gauges["askance_model_timestamp_seconds"].set(made_at)
+
+    def checkpoint(self, *, at: float, seconds: float, batch: int) -> None:
+        """Take in a checkpoint that is safely written: when, how long it took, up to which batch it reaches."""
+        self._distributions["askance_checkpoint_duration_seconds"].observe(seconds)
+        self._gauges["askance_checkpoint_timestamp_seconds"].set(at)
+        self._gauges["askance_checkpoint_batch"].set(batch)
+
+    def checkpoint_failed(self) -> None:
+        self._count(1, "askance_checkpoint_failures_total")
+
+    def log_failed(self, kind: str) -> None:
+        """Take in a trouble with the log: `unavailable`, `refused` or `delivery_failed`."""
+        self._count(1, "askance_log_failures_total", kind)
+
+    def lag(self, records: Mapping[tuple[str, int], int]) -> None:
+        """Take in the lag of all partitions now assigned; those not named any more disappear."""
+        by_label: defaultdict[tuple[str, str], int] = defaultdict(int)
+        for (topic, partition), count in records.items():
+            by_label[topic, str(partition) if partition < MAX_PARTITIONS else OTHER] += count
+        gauge = self._gauges["askance_consumer_lag_records"]
+        for labels, count in by_label.items():
+            gauge.labels(*labels).set(count)
+        for labels in self._lagging - by_label.keys():
+            gauge.remove(*labels)
+        self._lagging = set(by_label)
+
+    def _batch(self, step: str, size: int, seconds: Mapping[str, float]) -> None:
+        if size == 0:
+            return
+        self._distributions["askance_batch_records"].observe(size, step)
+        self._distributions["askance_batch_duration_seconds"].observe(sum(seconds.values()), step)
+        for stage, taken in seconds.items():
+            known = stage if stage in STAGES[step] else OTHER
+            self._distributions["askance_stage_duration_seconds"].observe(taken, step, known)
+
+    def _rejected(self, rejected: Mapping[tuple[str, Reason], int]) -> None:
+        for (topic, reason), count in rejected.items():
+            known = topic if topic in READ else OTHER
+            self._count(count, "askance_rejected_records_total", known, reason.value)
