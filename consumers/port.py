@@ -3,15 +3,10 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from models.faults import LogRefused, LogUnavailable
 from models.records import Position, Record
 
-
-class LogUnavailable(Exception):
-    """The log cannot be read or written now; opening it again, later, may heal it."""
-
-
-class LogRefused(Exception):
-    """The log will not serve us until somebody changes something; the message says what."""
+__all__ = ["Consumer", "LogRefused", "LogUnavailable"]
 
 
 class Consumer(Protocol):
@@ -36,7 +31,14 @@ class Consumer(Protocol):
         ...
 
     def seek(self, position: Position) -> None:
-        """Go on at `position`; partitions it does not name start at their beginning."""
+        """Go on at `position`; partitions it does not name start at their beginning.
+
+        Only for a consumer that keeps its own offsets: a member of a group goes on where the group stands.
+
+        Raises:
+            LogRefused: the position lies beyond the log's end, so it is of another log, or this one has lost records.
+
+        """
         ...
 
     def committed(self) -> Position:

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from models.faults import LogRefused, LogUnavailable
 from models.records import Outgoing, Position
+
+__all__ = ["DeliveryFailed", "LogRefused", "LogUnavailable", "Producer", "RecordRefused"]
 
 
 class DeliveryFailed(Exception):
@@ -11,6 +14,10 @@ class DeliveryFailed(Exception):
 
     Both clients must be dropped and opened again: the group's past, as the log has it, then says which it was.
     """
+
+
+class RecordRefused(Exception):
+    """A record that the log will never take; nothing was written, and the same call would be refused again."""
 
 
 class Producer(Protocol):
@@ -23,6 +30,7 @@ class Producer(Protocol):
 
         Raises:
             DeliveryFailed: nothing of it, or an unknown outcome; never a part of it.
+            RecordRefused: nothing of it; one record is too large, without the key it needs, or for no topic we know.
 
         """
         ...

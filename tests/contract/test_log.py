@@ -1,0 +1,293 @@
+"""What every log does. No rule here knows which log it is."""
+
+import time
+
+import pytest
+
+from models.records import Outgoing, Position
+from producers.port import DeliveryFailed, RecordRefused
+
+
+def read(reader, count, seconds=20.0):
+    """Poll until `count` records have come, and return all that came."""
+    records = []
+    deadline = time.monotonic() + seconds
+    while len(records) < count and time.monotonic() < deadline:
+        records += reader.poll(1_000, 0.5)
+    return records
+
+
+def numbered(first, last, topic="plain"):
+    return [Outgoing(topic, b"key", b"%d" % number) for number in range(first, last)]
+
+
+def values(records):
+    return [record.value for record in records]
+
+
+BEGINNING = Position(group="own")
+
+
+@pytest.mark.parametrize("value", [b"", b"\x00\xff" * 500, bytes(range(256)), "ä€𝄞".encode(), b"x" * 900_000, None])
+def test_what_is_sent_comes_back_unchanged(log, value):
+    log.writer().publish([Outgoing("plain", b"\x00k\xff", value)], None)
+    (record,) = read(log.reader("plain"), 1)
+    assert (record.topic, record.partition, record.key, record.value) == ("plain", 0, b"\x00k\xff", value)
+
+
+def test_a_record_may_have_no_key(log):
+    log.writer().publish([Outgoing("wide", None, b"v")], None)
+    assert [record.key for record in read(log.reader("wide"), 1)] == [None]
+
+
+def test_the_content_type_travels_along(log):
+    types = ["", "application/json", "application/msgpack"]
+    log.writer().publish([Outgoing("plain", b"k", b"v", content_type=type_) for type_ in types], None)
+    assert [record.content_type for record in read(log.reader("plain"), 3)] == types
+
+
+def test_a_record_bears_the_time_of_its_writing(log):
+    before = time.time()
+    log.writer().publish(numbered(0, 1), None)
+    (record,) = read(log.reader("plain"), 1)
+    assert before - 1 <= record.at <= time.time() + 1
+
+
+def test_the_partition_asked_for_is_the_one_written(log):
+    log.writer().publish([Outgoing("wide", b"same", b"%d" % n, partition=n) for n in (2, 0, 1)], None)
+    assert {(record.partition, record.value) for record in read(log.reader("wide"), 3)} == {
+        (0, b"0"),
+        (1, b"1"),
+        (2, b"2"),
+    }
+
+
+def test_records_of_one_key_keep_their_order(log):
+    sent = [Outgoing("wide", b"key %d" % (n % 7), b"%d" % n) for n in range(700)]
+    writer = log.writer()
+    for start in range(0, 700, 100):
+        writer.publish(sent[start : start + 100], None)
+    got = read(log.reader("wide"), 700)
+    for key in {record.key for record in sent}:
+        assert values(r for r in got if r.key == key) == values(r for r in sent if r.key == key)
+        assert len({r.partition for r in got if r.key == key}) == 1
+
+
+def test_offsets_grow_within_a_partition(log):
+    log.writer().publish(numbered(0, 50), None)
+    offsets = [record.offset for record in read(log.reader("plain"), 50)]
+    assert offsets == sorted(set(offsets))
+
+
+def test_a_reader_may_open_before_anything_is_written(log):
+    reader = log.reader("plain")
+    assert reader.poll(10, 0.1) == []
+    log.writer().publish(numbered(0, 3), None)
+    assert values(read(reader, 3)) == [b"0", b"1", b"2"]
+
+
+def test_polling_an_empty_log_returns_within_the_timeout(log):
+    log.writer()
+    reader = log.reader("plain", start=BEGINNING)
+    reader.poll(10, 2.0)
+    begun = time.monotonic()
+    assert reader.poll(10, 0.3) == []
+    assert 0.2 <= time.monotonic() - begun < 1.0
+
+
+def test_a_poll_returns_no_more_than_its_limit(log):
+    log.writer().publish(numbered(0, 10), None)
+    reader = log.reader("plain")
+    counts = []
+    while sum(counts) < 10:
+        counts.append(len(reader.poll(4, 5.0)))
+    assert max(counts) <= 4
+
+
+def test_a_poll_wakes_up_when_something_is_written(log):
+    writer, reader = log.writer(), log.reader("plain", start=BEGINNING)
+    reader.poll(10, 0.5)
+    writer.publish(numbered(0, 1), None)
+    begun = time.monotonic()
+    assert values(reader.poll(10, 10.0)) == [b"0"]
+    assert time.monotonic() - begun < 2.0
+
+
+def test_nothing_of_a_publish_that_died_is_ever_seen(log):
+    log.writer().publish(numbered(0, 2), None)
+    log.publish_half(numbered(2, 5) + numbered(2, 5, "other"))
+    log.writer().publish([*numbered(5, 6), *numbered(5, 6, "other")], None)
+    assert sorted(values(read(log.reader("plain", "other"), 4))) == [b"0", b"1", b"5", b"5"]
+
+
+def test_nothing_of_a_refused_publish_is_seen(log):
+    writer = log.writer()
+    with pytest.raises(RecordRefused, match="nowhere"):
+        writer.publish([*numbered(0, 3), Outgoing("nowhere", b"k", b"v")], None)
+    writer.publish(numbered(3, 4), None)
+    assert values(read(log.reader("plain"), 1)) == [b"3"]
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (Outgoing("plain", b"k", b"x" * 2_000_001), "2000002 bytes; at most 2000000"),
+        (Outgoing("compact", None, b"v"), "needs a key"),
+        (Outgoing("plain", b"k", b"v", partition=1), "1 partitions"),
+    ],
+)
+def test_a_record_that_cannot_be_taken_is_refused_by_name(log, record, why):
+    writer = log.writer()
+    with pytest.raises(RecordRefused, match=why):
+        writer.publish([record], None)
+    writer.publish(numbered(0, 1), None)
+    assert values(read(log.reader("plain"), 1)) == [b"0"]
+
+
+def test_what_was_not_published_past_comes_again(log):
+    log.writer().publish(numbered(0, 5), None)
+    first = log.reader("plain")
+    read(first, 5)
+    first.close()
+    assert values(read(log.reader("plain"), 5)) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_what_was_published_past_does_not_come_again(log):
+    writer = log.writer()
+    writer.publish(numbered(0, 5), None)
+    first = log.reader("plain")
+    read(first, 5)
+    writer.publish([Outgoing("other", b"k", b"done")], first.position())
+    first.close()
+    writer.publish(numbered(5, 6), None)
+    assert values(read(log.reader("plain"), 1)) == [b"5"]
+    assert values(read(log.reader("other"), 1)) == [b"done"]
+
+
+def test_a_publish_covers_exactly_the_given_position(log):
+    writer = log.writer()
+    writer.publish(numbered(0, 6), None)
+    first = log.reader("plain")
+    polled = []
+    while len(polled) < 3:
+        polled += first.poll(3 - len(polled), 5.0)
+    after_three = first.position()
+    assert values(read(first, 3)) == [b"3", b"4", b"5"]
+    writer.publish([], after_three)
+    first.close()
+    assert values(read(log.reader("plain"), 3)) == [b"3", b"4", b"5"]
+
+
+def test_a_publish_that_died_leaves_the_past_alone(log):
+    writer = log.writer()
+    writer.publish(numbered(0, 2), None)
+    first = log.reader("plain")
+    read(first, 2)
+    log.publish_half([Outgoing("other", b"k", b"half")])
+    first.close()
+    assert values(read(log.reader("plain"), 2)) == [b"0", b"1"]
+
+
+def test_the_past_alone_can_be_published(log):
+    writer = log.writer()
+    writer.publish(numbered(0, 2), None)
+    reader = log.reader("plain")
+    read(reader, 2)
+    writer.publish([], reader.position())
+    assert reader.committed().offsets == reader.position().offsets
+
+
+def test_groups_do_not_share_their_past(log):
+    writer = log.writer()
+    writer.publish(numbered(0, 3), None)
+    first = log.reader("plain", group="first")
+    read(first, 3)
+    writer.publish([], first.position())
+    assert values(read(log.reader("plain", group="second"), 3)) == [b"0", b"1", b"2"]
+
+
+def test_a_group_without_a_past_has_an_empty_one(log):
+    log.writer().publish(numbered(0, 3), None)
+    assert dict(log.reader("plain").committed().offsets) == {}
+
+
+def test_a_position_names_what_was_polled(log):
+    log.writer().publish([*numbered(0, 3), *numbered(0, 2, "other")], None)
+    reader = log.reader("plain", "other", start=BEGINNING)
+    last = {(record.topic, record.partition): record.offset for record in read(reader, 5)}
+    assert dict(reader.position().offsets) == {place: offset + 1 for place, offset in last.items()}
+
+
+def test_a_reader_with_offsets_of_its_own_goes_on_at_its_start(log):
+    log.writer().publish([*numbered(0, 5), *numbered(0, 2, "other")], None)
+    reader = log.reader("plain", "other", start=Position(group="own", offsets={("plain", 0): 3}))
+    got = read(reader, 4)
+    assert sorted(r.arrival for r in got) == ["other/0/0", "other/0/1", "plain/0/3", "plain/0/4"]
+
+
+def test_a_reader_with_offsets_of_its_own_ignores_the_past_of_its_group(log):
+    writer = log.writer()
+    writer.publish(numbered(0, 3), None)
+    first = log.reader("plain", group="own", start=BEGINNING)
+    read(first, 3)
+    writer.publish([], first.position())
+    first.close()
+    second = log.reader("plain", group="own", start=BEGINNING)
+    assert values(read(second, 3)) == [b"0", b"1", b"2"]
+    assert second.committed().offsets == second.position().offsets
+
+
+def test_seeking_goes_back_and_forth(log):
+    log.writer().publish(numbered(0, 4), None)
+    reader = log.reader("plain", start=BEGINNING)
+    read(reader, 4)
+    end = reader.position()
+    reader.seek(Position(group="own", offsets={("plain", 0): 2}))
+    assert values(read(reader, 2)) == [b"2", b"3"]
+    reader.seek(BEGINNING)
+    assert values(read(reader, 4)) == [b"0", b"1", b"2", b"3"]
+    reader.seek(end)
+    assert reader.poll(10, 0.3) == []
+
+
+def test_starting_beyond_the_end_is_refused(log):
+    from consumers.port import LogRefused
+
+    log.writer().publish(numbered(0, 2), None)
+    with pytest.raises(LogRefused, match=r"plain.0.*ends at"):
+        log.reader("plain", start=Position(group="own", offsets={("plain", 0): 1_000}))
+
+
+def test_lag_counts_what_was_not_polled(log):
+    log.writer().publish(numbered(0, 10), None)
+    reader = log.reader("plain", start=BEGINNING)
+    polled = len(reader.poll(4, 5.0))
+    # A transaction's own mark may take a place in the log.
+    assert reader.lag()["plain", 0] - (10 - polled) in (0, 1)
+
+
+def test_lag_ends_at_nothing(log):
+    log.writer().publish(numbered(0, 10), None)
+    reader = log.reader("plain", start=BEGINNING)
+    read(reader, 10)
+    reader.poll(10, 0.3)
+    assert reader.lag()["plain", 0] in (0, 1)
+
+
+def test_an_older_reader_of_a_group_cannot_publish_past_a_newer_one(log):
+    writer = log.writer()
+    writer.publish(numbered(0, 3), None)
+    older = log.reader("plain")
+    read(older, 3)
+    stale = older.position()
+    newer = log.take_over("plain", older)
+    with pytest.raises(DeliveryFailed):
+        writer.publish([Outgoing("other", b"k", b"from the older")], stale)
+    log.writer().publish([Outgoing("other", b"k", b"from the newer")], newer.position())
+    assert values(read(log.reader("other", group="watch"), 1)) == [b"from the newer"]
+
+
+def test_closing_twice_is_closing_once(log):
+    writer, reader = log.writer(), log.reader("plain")
+    for client in (writer, reader, writer, reader):
+        client.close()
