@@ -1,0 +1,149 @@
+"""The chance of asking, the draw that decides, and the budget that scales the chance."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
+
+_SMALLEST, _LARGEST = 1e-4, 1e4  # of the budget's scale
+_MOST_KEY: Final = 64  # bytes that blake2b takes as a key
+
+
+def draw(key: bytes, stream: str, arrival: str) -> float:
+    """The draw of an arrival: uniform in [0, 1), a function of the three arguments, unpredictable without the key.
+
+    Args:
+        key: the secret; 1 to 64 bytes.
+        stream: name of the stream; the same arrival of another stream has another draw.
+        arrival: the arrival's name, `topic/partition/offset`.
+
+    """
+    if not 1 <= len(key) <= _MOST_KEY:
+        raise ValueError(f"a key has 1 to {_MOST_KEY} bytes, not {len(key)}")
+    name = stream.encode()
+    digest = blake2b(len(name).to_bytes(4, "big") + name + arrival.encode(), digest_size=8, key=key)
+    return (int.from_bytes(digest.digest(), "big") >> 11) * 2.0**-53
+
+
+def query_id(stream: str, arrival: str) -> str:
+    """Name of the query about an arrival: stable, and different for every arrival of every stream."""
+    name = stream.encode()
+    return blake2b(len(name).to_bytes(4, "big") + name + arrival.encode(), digest_size=16, person=b"query").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """The chances of a batch of arrivals, each in [floor, 1]; made in no other way.
+
+    Args:
+        product: (n,) the chance that anything is asked about each arrival.
+        outputs: (n, K) the chance of each output when outputs are asked one by one, its maximum over outputs being
+            `product`; None when the whole product is asked about, then every output has the product's chance.
+        floor: the least chance, above 0.
+        scales: (n,) the budget's scale each arrival met; None where there is no budget.
+
+    Raises:
+        ValueError: a chance outside [floor, 1] or not a number, a floor outside (0, 1], shapes that do not fit.
+
+    """
+
+    product: Doubles
+    outputs: Doubles | None
+    floor: float
+    scales: Doubles | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.floor <= 1.0:
+            raise ValueError(f"the floor must be above 0 and at most 1, not {self.floor}")
+        _check(self.product, self.floor)
+        if self.outputs is not None:
+            if self.outputs.ndim != 2 or len(self.outputs) != len(self.product):
+                raise ValueError(f"{self.outputs.shape} chances of outputs for {len(self.product)} arrivals")
+            _check(self.outputs, self.floor)
+            if not np.array_equal(self.outputs.max(axis=1, initial=self.floor), self.product):
+                raise ValueError("the chance of a product is the largest of its outputs' chances")
+
+    def __len__(self) -> int:
+        return len(self.product)
+
+    def asked(self, draws: Sequence[float] | Doubles) -> NDArray[np.bool_]:
+        """Which arrivals are asked about: the draw below the chance."""
+        return np.asarray(draws, np.float64) < self.product
+
+    def asked_outputs(self, draws: Sequence[float] | Doubles, outputs: int) -> NDArray[np.bool_]:
+        """Which outputs are asked of each arrival (n, K): one draw for all of them, so that they nest."""
+        chances = np.repeat(self.product[:, None], outputs, axis=1) if self.outputs is None else self.outputs
+        return np.asarray(draws, np.float64)[:, None] < chances
+
+
+def _check(chances: Doubles, floor: float) -> None:
+    # Written so that a NaN fails as well.
+    if not bool(np.all((chances >= floor) & (chances <= 1.0))):
+        raise ValueError(f"every chance must lie in [{floor}, 1]")
+
+
+def combine(disagreement: Doubles, importance: Doubles | None = None) -> Doubles:
+    """One figure per arrival from (n, K): the root mean square over outputs, weighted by `importance` (K,) >= 0."""
+    weights = np.ones(disagreement.shape[1]) if importance is None else importance
+    total = float(weights.sum())
+    if total <= 0.0:
+        return np.zeros(len(disagreement))
+    combined: Doubles = np.sqrt((disagreement**2 @ weights) / total)
+    return combined
+
+
+def rise(floor: float, scale: float, disagreement: Doubles) -> Doubles:
+    """The chance at a given disagreement: p = clip(floor + (1 - floor) * min(1, scale * g), floor, 1)."""
+    return np.clip(floor + (1.0 - floor) * np.minimum(1.0, scale * disagreement), floor, 1.0)
+
+
+class Budget:
+    """Holds the mean chance at a share of arrivals by moving one scale, arrival by arrival.
+
+    The chance of an arrival depends on the arrivals before it and its own disagreement alone, never on how the stream
+    is cut into batches and never on a draw: `scale <- scale * exp(eta * (share - p) / share)` after each.
+    """
+
+    def __init__(self, *, share: float, floor: float, eta: float = 0.02, scale: float | None = None) -> None:
+        """Start at `scale`, the whole of the state; without one at that which suits a disagreement of 1 everywhere.
+
+        Raises:
+            ValueError: share or floor outside (0, 1], or a floor above the share, which no scale could meet.
+
+        """
+        if not 0.0 < floor <= share <= 1.0:
+            raise ValueError(f"0 < floor <= share <= 1 is needed, not floor {floor} and share {share}")
+        self.share, self.floor, self.eta = share, floor, eta
+        self.scale = max(_SMALLEST, (share - floor) / (1.0 - floor) if floor < 1.0 else 1.0) if scale is None else scale
+
+    def chances_for(self, combined: Doubles, disagreement: Doubles | None = None) -> Chances:
+        """The chances of the next arrivals, in order; moves the scale past them.
+
+        Args:
+            combined: (n,) one figure per arrival. Whole products are asked about with a chance that rises with it.
+            disagreement: (n, K) if given, outputs are asked one by one, each with its own chance; what is fed back is
+                the mean chance of an answer over outputs, so the share is then a share of all answers.
+
+        """
+        n = len(combined)
+        product, scales = np.empty(n), np.empty(n)
+        outputs = None if disagreement is None else np.empty(disagreement.shape)
+        for i in range(n):
+            scales[i] = self.scale
+            if disagreement is None or outputs is None:
+                g = float(combined[i])
+                spent = min(1.0, max(self.floor, self.floor + (1.0 - self.floor) * min(1.0, self.scale * g)))
+                product[i] = spent
+            else:
+                outputs[i] = rise(self.floor, self.scale, disagreement[i])
+                product[i] = outputs[i].max(initial=self.floor)
+                spent = float(outputs[i].mean()) if disagreement.size else self.floor
+            moved = self.scale * math.exp(self.eta * (self.share - spent) / self.share)
+            self.scale = min(_LARGEST, max(_SMALLEST, moved))
+        return Chances(product, outputs, self.floor, scales)

@@ -1,0 +1,208 @@
+"""Products to hashed features: words, word pairs, character n-grams, feed, attributes, price."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.hashing import Words, mix
+from models.messages import Product
+from models.text import Codes, code_points, is_letter
+
+# At most this much of a product is looked at, so that its cost is bounded.
+TITLE, BRAND, DESCRIPTION, NAME, ATTRIBUTES = 400, 100, 4_000, 200, 64
+GRAMS: Final = (3, 4, 5)
+
+_BASE: Final = np.uint64(0xD6E8FEB86659FD93)  # odd: it has an inverse modulo 2**64
+_UNBASE: Final = np.uint64(pow(0xD6E8FEB86659FD93, -1, 2**64))
+_SECOND_OF_PAIR: Final = np.uint64(0xA0761D6478BD642F)
+
+
+class _Kind:
+    """Salts that keep kinds of features apart, and how much each weighs."""
+
+    WORD: Final = (np.uint64(1), 1.0)
+    PAIR: Final = (np.uint64(2), 0.35)
+    GRAM: Final = (np.uint64(3), 0.3)
+    WHOLE: Final = (np.uint64(4), 1.0)
+    PRICE: Final = (np.uint64(5), 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The features of n products, one after the other: product i has `ids[offsets[i]:offsets[i + 1]]`.
+
+    Ids of one product are distinct and ascending; its values have length one (none for a product without any).
+    """
+
+    ids: NDArray[np.int64]
+    values: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def take(self, rows: NDArray[np.int64] | Sequence[int]) -> "Features":
+        """The features of some of the products, in the order given."""
+        rows = np.asarray(rows, dtype=np.int64)
+        lengths = (self.offsets[1:] - self.offsets[:-1])[rows]
+        offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
+        places = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Features(self.ids[places], self.values[places], offsets)
+
+    @staticmethod
+    def concatenate(parts: Sequence["Features"]) -> "Features":
+        """The products of all parts, one after the other."""
+        if not parts:
+            return Features(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(1, np.int64))
+        lengths = [part.offsets[1:] - part.offsets[:-1] for part in parts]
+        offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.concatenate(lengths))))
+        return Features(
+            np.concatenate([part.ids for part in parts]), np.concatenate([part.values for part in parts]), offsets
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """All texts of a batch as one row of code points, with what is needed to hash any stretch of it in O(1)."""
+
+    codes: Codes
+    starts: NDArray[np.int64]  # of each text
+    ends: NDArray[np.int64]
+    owners: NDArray[np.int64]  # product of each text
+    sums: Words  # of code * base ** place, before each place
+    inverses: Words
+
+    @classmethod
+    def of(cls, texts: list[str], owners: list[int]) -> Self:
+        codes = code_points("".join(texts))
+        ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+        starts = np.concatenate((np.zeros(1, np.int64), ends[:-1]))
+        powers, inverses = _powers(1 << len(codes).bit_length())
+        sums = np.zeros(len(codes) + 1, np.uint64)
+        np.cumsum((codes.astype(np.uint64) + np.uint64(1)) * powers[: len(codes)], out=sums[1:])
+        return cls(codes, starts, ends, np.asarray(owners, np.int64), sums, inverses)
+
+    def hashes(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Words:
+        """Hash the stretches between `starts` and `ends`; the same characters give the same hash anywhere."""
+        return (self.sums[ends] - self.sums[starts]) * self.inverses[starts]
+
+
+@lru_cache(maxsize=4)
+def _powers(size: int) -> tuple[Words, Words]:
+    with np.errstate(over="ignore"):
+        ones = np.ones(1, np.uint64)
+        up = np.cumprod(np.concatenate((ones, np.full(size, _BASE))), dtype=np.uint64)
+        down = np.cumprod(np.concatenate((ones, np.full(size, _UNBASE))), dtype=np.uint64)
+    return up, down
+
+
+class _Found:
+    """Hashes found so far, with the product each belongs to and the weight of its kind."""
+
+    def __init__(self) -> None:
+        self.owners: list[NDArray[np.int64]] = []
+        self.hashes: list[Words] = []
+        self.weights: list[NDArray[np.float32]] = []
+
+    def add(self, kind: tuple[np.uint64, float], owners: NDArray[np.int64], hashes: Words) -> None:
+        self.owners.append(owners)
+        self.hashes.append(mix(hashes + kind[0]))
+        self.weights.append(np.full(len(owners), kind[1], np.float32))
+
+
+def featurise(products: Sequence[Product], *, bits: int) -> Features:
+    """Hash products to features with ids in [0, 2**bits); the same everywhere and for ever.
+
+    Upper and lower case are the same. What lies beyond the first few thousand characters is not looked at.
+    """
+    found = _Found()
+    _read_texts(products, found)
+    _read_names(products, found)
+    _read_prices(products, found)
+    return _merge(found, len(products), bits)
+
+
+def _read_texts(products: Sequence[Product], found: _Found) -> None:
+    short, long = [], []
+    for number, product in enumerate(products):
+        short.append((product.title[:TITLE], number))
+        if product.brand:
+            short.append((product.brand[:BRAND], number))
+        if product.description:
+            long.append((product.description[:DESCRIPTION], number))
+    for texts, grams in ((short, GRAMS), (long, ())):
+        if texts:
+            _read_words(_Texts.of([text for text, _ in texts], [number for _, number in texts]), grams, found)
+
+
+def _read_words(texts: _Texts, grams: tuple[int, ...], found: _Found) -> None:
+    letters = is_letter(texts.codes)
+    first = letters.copy()
+    first[1:] &= ~letters[:-1]
+    last = letters.copy()
+    last[:-1] &= ~letters[1:]
+    nonempty = texts.ends > texts.starts
+    first[texts.starts[nonempty]] |= letters[texts.starts[nonempty]]
+    last[texts.ends[nonempty] - 1] |= letters[texts.ends[nonempty] - 1]
+    starts, ends = np.flatnonzero(first), np.flatnonzero(last) + 1
+    text = np.searchsorted(texts.ends, starts, side="right")
+    words = texts.hashes(starts, ends)
+    found.add(_Kind.WORD, texts.owners[text], words)
+    same = text[1:] == text[:-1]
+    found.add(_Kind.PAIR, texts.owners[text[1:][same]], (mix(words[:-1]) + words[1:] * _SECOND_OF_PAIR)[same])
+    if not grams:
+        return
+    lengths = ends - starts
+    places = np.flatnonzero(letters)
+    word = np.repeat(np.arange(len(starts)), lengths)
+    for size in grams:
+        fits = places + size <= ends[word]
+        at, of = places[fits], word[fits]
+        edges = (at == starts[of]).astype(np.uint64) + np.uint64(2) * (at + size == ends[of]).astype(np.uint64)
+        found.add(_Kind.GRAM, texts.owners[text[of]], mix(texts.hashes(at, at + size)) + edges)
+
+
+def _read_names(products: Sequence[Product], found: _Found) -> None:
+    names: list[str] = []
+    owners: list[int] = []
+    for number, product in enumerate(products):
+        if product.feed:
+            names.append("feed=" + product.feed[:NAME])
+            owners.append(number)
+        for name in sorted(product.attributes)[:ATTRIBUTES]:
+            names.append(f"{name[:NAME]}={product.attributes[name][:NAME]}")
+            owners.append(number)
+    if names:
+        texts = _Texts.of(names, owners)
+        found.add(_Kind.WHOLE, texts.owners, texts.hashes(texts.starts, texts.ends))
+
+
+def _read_prices(products: Sequence[Product], found: _Found) -> None:
+    owners = [number for number, product in enumerate(products) if product.price]
+    if owners:
+        mantissas, exponents = np.frexp([products[number].price or 1.0 for number in owners])
+        # Four buckets to a doubling, exact on every platform; two overlapping widths.
+        fine = exponents.astype(np.int64) * 4 + np.floor((mantissas - 0.5) * 8).astype(np.int64)
+        for width, buckets in ((np.uint64(1), fine), (np.uint64(2), fine // 4)):
+            found.add(_Kind.PRICE, np.asarray(owners, np.int64), buckets.astype(np.uint64) * np.uint64(4) + width)
+
+
+def _merge(found: _Found, n: int, bits: int) -> Features:
+    hashes = np.concatenate(found.hashes) if found.hashes else np.zeros(0, np.uint64)
+    owners = np.concatenate(found.owners) if found.owners else np.zeros(0, np.int64)
+    keys = (owners << bits) | (hashes >> np.uint64(64 - bits)).astype(np.int64)
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    heads = np.flatnonzero(np.concatenate((np.ones(min(1, len(keys)), np.bool_), keys[1:] != keys[:-1])))
+    counts = np.diff(np.append(heads, len(keys)))
+    weights = np.concatenate(found.weights)[order][heads] if found.weights else np.zeros(0, np.float32)
+    values = (weights * (1.0 + np.log(np.maximum(counts, 1)))).astype(np.float32)
+    keys = keys[heads]
+    offsets = np.searchsorted(keys >> bits, np.arange(n + 1))
+    norms = np.sqrt(np.add.reduceat(np.append(values * values, np.float32(0)), offsets[:-1]) if n else np.zeros(0))
+    values /= np.repeat(np.maximum(norms, 1e-12), np.diff(offsets)).astype(np.float32)
+    return Features(keys & ((1 << bits) - 1), values, offsets.astype(np.int64))

@@ -1,0 +1,265 @@
+"""The model that learns: lessons in, numbered; snapshots out; its whole state as tensors."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.features import featurise
+from models.hashing import name_hash, poisson_counts
+from models.lessons import LearnerSettings, Lesson, Progress, check
+from models.linear import Linear
+from models.replay import Memory
+from models.snapshot import Shelf, Snapshot
+from models.state import State, digest, moved, names, part, prefixed, tensor, texts
+from models.table import Directory, Floats, Rows, weigh
+from models.training import Network
+
+__all__ = ["Learner", "LearnerSettings", "Lesson", "Progress"]
+
+_FEWEST_ROWS = 16_384  # below this many rows the linear path would forget faster than it learns
+
+
+class Learner:
+    """The masters, and all else that learning depends on.
+
+    What it becomes is a function of outputs, settings, seed and the batches it was given, on the same device with
+    the same number of threads. The cost of a lesson does not depend on how many came before. One thread at a time; its
+    snapshots may be read by any number.
+    """
+
+    def __init__(self, outputs: Sequence[str], settings: LearnerSettings, *, seed: int, device: str = "cpu") -> None:
+        if len(set(outputs)) != len(outputs):
+            raise ValueError("an output is named twice")
+        self.outputs = tuple(outputs)
+        self.settings, self.seed, self.version = settings, seed, 0
+        self.device = torch.device(device)
+        width = len(self.outputs)
+        linear, rows, slots = _bounds(settings, width)
+        self._directory = Directory(bits=settings.bits, limit=rows)
+        self._linear = Linear(0, width if linear else 0)
+        self._network = Network(self.outputs, settings, seed=seed, device=self.device)
+        self._memory = Memory(self.outputs, limit=slots, positives=settings.memory_positives, key=str(seed))
+        self._yes, self._answers = np.zeros(width), np.zeros(width)
+        self._shelf = Shelf(self._linear.width, settings.width)
+        self._changed: list[Rows] = []
+        self._hashes = np.asarray([name_hash(name) for name in self.outputs], np.uint64)
+
+    def update(self, number: int, lessons: Sequence[Lesson]) -> Progress:
+        """Learn from one numbered batch; of several lessons for one query the last counts.
+
+        Raises:
+            ValueError: `number` does not follow the version, or a lesson does not fit; nothing was learnt then.
+
+        """
+        self._follow(number)
+        for lesson in lessons:
+            check(lesson, len(self.outputs))
+        newest = {lesson.query: lesson for lesson in lessons}
+        forgotten = sum([self._forget(query) for query in newest])
+        known = [lesson for lesson in newest.values() if not np.isnan(lesson.targets).all()]
+        slots = self._remember(known, number)
+        loss, rehearsed = self._fit_linear(slots, number)
+        steps = self._fit_network(slots, number)
+        self._memory.sweep()
+        self.version = number
+        return Progress(
+            version=number, lessons=len(known), forgotten=forgotten, steps=steps, rehearsed=rehearsed, loss=loss,
+            remembered=len(self._memory), rows=self._directory.count,
+        )  # fmt: skip
+
+    def change_outputs(self, number: int, outputs: Sequence[str]) -> None:
+        """Go on with other outputs, in their order; those in both keep what they have learnt. Counts as a batch.
+
+        Raises:
+            ValueError: `number` does not follow the version, or an output is named twice.
+
+        """
+        self._follow(number)
+        if len(set(outputs)) != len(outputs):
+            raise ValueError("an output is named twice")
+        before = {name: k for k, name in enumerate(self.outputs)}
+        sources = np.asarray([before.get(name, -1) for name in outputs], np.int64)
+        linear, rows, _ = _bounds(self.settings, len(outputs))
+        self._directory.limit = rows
+        self._linear.rearrange(sources, on=linear)
+        self._network.rearrange(outputs, sources)
+        self._memory.rearrange(outputs, sources)
+        self._yes, self._answers = moved(self._yes, sources, 0.0), moved(self._answers, sources, 0.0)
+        self.outputs, self.version = tuple(outputs), number
+        self._hashes = np.asarray([name_hash(name) for name in self.outputs], np.uint64)
+        self._shelf = Shelf(self._linear.width, self.settings.width)
+        self._changed = [np.arange(self._directory.count)]
+
+    def snapshot(self) -> Snapshot:
+        """The model as it is now, to serve; nothing that happens later touches it."""
+        directory, network = self._directory, self._network
+        changed = np.unique(np.concatenate(self._changed)) if self._changed else np.zeros(0, np.int64)
+        self._shelf.put(changed, self._linear.weights, network.embedding, directory.count)
+        self._changed.clear()
+        rarity, absent = directory.rarity(self._answered())
+        return Snapshot(
+            version=self.version, outputs=self.outputs, thresholds=np.full(len(self.outputs), 0.5, np.float32),
+            prevalence=self._prevalence(), places=directory.places, shelves=self._shelf.places,
+            linear=self._shelf.linear, embedding=self._shelf.embedding, rarity=rarity, absent=absent,
+            bias=self._bias() + self._linear.constant(), prior=network.prior, sketch=self.settings.sketch,
+            dense={name: value.clone() for name, value in network.served.items()},
+        )  # fmt: skip
+
+    def state(self) -> State:
+        """All that the future depends on, as tensors; of the tables only the rows in use."""
+        count = self._directory.count
+        return {
+            "outputs": texts(self.outputs),
+            "version": tensor([self.version]),
+            "seed": tensor([self.seed]),
+            "yes": tensor(self._yes),
+            "answers": tensor(self._answers),
+            **prefixed("directory", self._directory.state()),
+            **prefixed("linear", self._linear.state(count)),
+            **prefixed("network", self._network.state(count)),
+            **prefixed("memory", self._memory.state()),
+        }
+
+    def restore(self, state: State) -> None:
+        """Become the learner whose state this is: the same updates then give the same digests.
+
+        Raises:
+            ValueError: the state is of other outputs or of another seed.
+
+        """
+        if tuple(names(state["outputs"])) != self.outputs or int(state["seed"][0]) != self.seed:
+            raise ValueError("the state is of another learner: outputs or seed differ")
+        self.version = int(state["version"][0])
+        self._yes, self._answers = state["yes"].numpy().copy(), state["answers"].numpy().copy()
+        self._directory.restore(part("directory", state))
+        size = len(self._directory.ids)
+        self._linear.restore(part("linear", state), size)
+        self._network.restore(part("network", state), size)
+        self._memory.restore(part("memory", state))
+        self._shelf = Shelf(self._linear.width, self.settings.width)
+        self._changed = [np.arange(self._directory.count)]
+
+    def digest(self) -> str:
+        """SHA-256 over the state, names and shapes included."""
+        return digest(self.state())
+
+    def _follow(self, number: int) -> None:
+        if number != self.version + 1:
+            raise ValueError(f"batch {number} does not follow version {self.version}")
+
+    def _forget(self, query: str) -> bool:
+        memory = self._memory
+        slot = memory.slot_of.get(query)
+        if slot is None:
+            return False
+        rows, values = self._rows(slot)
+        self._linear.forget(rows, values, memory.share[slot], float(memory.scale[slot]))
+        self._directory.seen[rows] -= np.minimum(1.0, self._directory.seen[rows])
+        self._count(memory.targets[slot], memory.weights[slot], -1.0)
+        self._changed.append(rows)
+        memory.remove(query)
+        return True
+
+    def _rows(self, slot: int) -> tuple[Rows, Floats]:
+        ids, values = self._memory.features[slot]
+        rows = self._directory.find(ids)
+        known = rows >= 0
+        return (rows, values) if known.all() else (rows[known], values[known])
+
+    def _count(self, targets: Floats, weights: Floats, sign: float) -> None:
+        given = ~np.isnan(targets)
+        self._yes[given] += sign * weights[given].astype(np.float64) * targets[given]
+        self._answers[given] += sign * weights[given].astype(np.float64)
+
+    def _remember(self, lessons: Sequence[Lesson], number: int) -> list[int]:
+        if not lessons:
+            return []
+        features = featurise([lesson.product for lesson in lessons], bits=self.settings.bits)
+        rows, fresh = self._directory.admit(features.ids, number)
+        size = len(self._directory.ids)
+        self._linear.open(fresh, size)
+        self._network.open(fresh, self._directory.ids[fresh], size)
+        self._changed.append(fresh)
+        np.add.at(self._directory.seen, rows[rows >= 0], np.float32(1.0))
+        slots = []
+        for i, lesson in enumerate(lessons):
+            at = slice(features.offsets[i], features.offsets[i + 1])
+            weights = np.where(np.isnan(lesson.targets), 1.0, 1.0 / lesson.chance).astype(np.float32)
+            self._count(lesson.targets, weights, 1.0)
+            slots.append(self._memory.add(lesson.query, features.ids[at], features.values[at], lesson.targets, weights))
+        return slots
+
+    def _answered(self) -> float:
+        return float(self._memory.everything.standing)
+
+    def _prevalence(self) -> NDArray[np.float64]:
+        # A twentieth of an average answer says yes beforehand, so that an output never seen is thought rare.
+        unit = max(1.0, float(self._answers.max(initial=0.0)) / max(1.0, self._answered()))
+        yes, answers = np.maximum(self._yes, 0.0), np.maximum(self._answers, 0.0)
+        return np.clip((yes + 0.05 * unit) / (answers + unit), 1e-4, 0.9999)
+
+    def _bias(self) -> Floats:
+        prevalence = self._prevalence()
+        return np.log(prevalence / (1.0 - prevalence)).astype(np.float32)
+
+    def _importance(self, slots: list[int]) -> Floats:
+        """How much answers count in training (n, K), by setting; one on average."""
+        s, memory = self.settings, self._memory
+        weights = memory.weights[slots]
+        if s.weights == "none":
+            return np.ones_like(weights)
+        among = memory.everything.slots
+        relative = weights / np.float32(memory.weights[among].mean() if among else 1.0)
+        return np.minimum(relative, np.float32(s.clip)) if s.weights == "clipped" else relative
+
+    def _fit_linear(self, slots: list[int], number: int) -> tuple[float, int]:
+        if not slots or not self._linear.width:
+            return float("nan"), 0
+        memory = self._memory
+        order = [*slots, *memory.choose(self.settings.rehearsals * len(slots), 0.0, "linear", number)]
+        rarity, _ = self._directory.rarity(self._answered())
+        bias = self._bias()
+        cost = np.float32(self.settings.cost) * self._importance(order)
+        losses = []
+        for place, slot in enumerate(order):
+            rows, values = self._rows(slot)
+            targets = memory.targets[slot]
+            memory.share[slot], memory.scale[slot], outside = self._linear.learn(
+                rows, values, rarity[rows], memory.share[slot], float(memory.scale[slot]),
+                bias=bias, targets=targets, cost=cost[place],
+            )  # fmt: skip
+            self._changed.append(rows)
+            if place < len(slots):
+                losses.append(np.nanmean(np.logaddexp(0.0, outside) - outside * targets))
+        return float(np.mean(losses)), len(order)
+
+    def _fit_network(self, slots: list[int], number: int) -> int:
+        if not slots:
+            return 0
+        s, memory = self.settings, self._memory
+        steps = s.steps + int(np.ceil(s.steps_per_lesson * len(slots)))
+        rarity, absent = self._directory.rarity(self._answered())
+        for step in range(steps):
+            fresh = slots[: s.batch // 2]
+            again = memory.choose(s.batch - len(fresh), s.balanced, "network", number, step)
+            chosen = [*fresh, *again]
+            features = memory.batch(chosen)
+            bag = weigh(features, self._directory.places, rarity, absent)
+            linear = self._linear.outside(bag, memory.share[chosen], memory.scale[chosen]) + self._bias()
+            counts = poisson_counts(memory.hashes[chosen], self._hashes, s.members)
+            weights = counts * self._importance(chosen)[:, :, None]
+            self._changed.append(self._network.step(features, bag, linear, memory.targets[chosen], weights))
+        return steps
+
+
+def _bounds(settings: LearnerSettings, outputs: int) -> tuple[bool, int, int]:
+    """Whether there is a linear path, the rows of the tables and the slots of the memory, by the megabytes allowed."""
+    # Each row lies in the masters and about twice on the shelf.
+    rows = settings.table_megabytes * 2**20 // (12 * (outputs + settings.width) + 64)
+    linear = rows >= _FEWEST_ROWS
+    if not linear:
+        rows = settings.table_megabytes * 2**20 // (12 * settings.width + 64)
+    slots = settings.memory_megabytes * 2**20 // (2 * (12 * outputs + 2_048))
+    return linear, max(1_024, min(rows, 1 << settings.bits)), max(64, min(settings.memory, slots))

@@ -1,0 +1,82 @@
+"""What the learner takes in and gives back, and all that can be set about learning."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.messages import Product
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnerSettings:
+    """Everything about learning that can be set. A state goes on only under the settings it was made with."""
+
+    bits: int = 20  # of feature ids
+    members: int = 8  # heads per output
+    width: int = 64  # of an embedding
+    sketch: int = 32  # of the fixed random projection
+    hidden: int = 128
+    prior: float = 0.5  # standard deviation of the members' random priors, in logits
+    table_megabytes: int = 512  # bounds the rows of the tables
+    memory: int = 20_000  # answered products kept for replay
+    memory_positives: int = 300  # of each output besides
+    memory_megabytes: int = 512  # bounds both where outputs are many
+    cost: float = 30.0  # inverse regularisation of the linear path
+    rehearsals: int = 12  # remembered answers that the linear path learns again per new answer
+    steps: int = 1  # of the network per batch ...
+    steps_per_lesson: float = 0.25  # ... and per lesson
+    batch: int = 128  # answers per step
+    balanced: float = 0.3  # share of a step's answers drawn from outputs' positives in turn
+    weights: Literal["none", "clipped", "full"] = "none"  # importance in training
+    clip: float = 3.0  # largest importance where clipped, relative to the mean
+    rate_trunk: float = 1e-3
+    rate_heads: float = 2e-3
+    rate_rows: float = 0.05
+    decay: float = 0.01  # of dense weights
+    average: float = 0.98  # of the served dense weights, per step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What is known by now about one query; the newest for a query replaces the one before.
+
+    Args:
+        query: the query's id.
+        product: as it was asked about.
+        targets: (K,) share of yes among the answers, in [0, 1]; NaN where missing; all NaN forgets the query.
+        chance: (K,) the recorded chance p of each output; an answer weighs 1/p.
+
+    """
+
+    query: str
+    product: Product
+    targets: NDArray[np.float32]
+    chance: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What one batch of lessons did."""
+
+    version: int
+    lessons: int
+    forgotten: int
+    steps: int  # of the network
+    rehearsed: int  # answers the linear path learnt, new ones and again
+    loss: float  # mean log loss of the new answers before they were learnt from; NaN if there were none
+    remembered: int  # answered products in memory
+    rows: int  # features that have a row
+
+
+def check(lesson: Lesson, outputs: int) -> None:
+    """Raise ValueError if a lesson does not fit the model."""
+    if lesson.targets.shape != (outputs,) or lesson.chance.shape != (outputs,):
+        raise ValueError(f"query {lesson.query}: {outputs} targets and chances are expected")
+    answered = ~np.isnan(lesson.targets)
+    targets, chance = lesson.targets[answered], lesson.chance[answered]
+    if not bool(np.all((targets >= 0.0) & (targets <= 1.0))):
+        raise ValueError(f"query {lesson.query}: a target outside [0, 1]")
+    if not bool(np.all((chance > 0.0) & (chance <= 1.0))):
+        raise ValueError(f"query {lesson.query}: a chance outside (0, 1]")

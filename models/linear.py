@@ -1,0 +1,123 @@
+"""The linear path: logistic regression per output, solved answer by answer in its dual.
+
+The weights are `rows.T @ (scale * alpha)`: every remembered answer holds its own share alpha, one number per output.
+Learning from an answer solves for its share exactly while all others stand still (dual coordinate ascent: Yu, Huang
+and Lin 2011). So there is no rate to tune, an answer of weight h is the same as h answers, learning again
+from an answer that is fitted changes nothing, and an answer can be taken back without a trace.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.state import State, array, moved, tensor
+from models.table import Bag, Floats, Rows, extend
+
+_ITERATIONS = 10
+
+
+def solve(outside: Floats, targets: Floats, cost: Floats, length: float) -> Floats:
+    """The share of an answer: the root of `alpha = cost * (target - expit(outside + length * alpha))`.
+
+    Args:
+        outside: (K,) logits without the answer's own share.
+        targets: (K,) share of yes, in [0, 1].
+        cost: (K,) weight of the answer times the inverse of the regularisation.
+        length: squared length of the product.
+
+    """
+    steep = cost * length
+    right = outside + steep * targets
+    # Newton from the sigmoid's turning point goes to the root from one side and never past it.
+    logits = np.zeros_like(right)
+    for _ in range(_ITERATIONS):
+        yes = 0.5 * (1.0 + np.tanh(0.5 * logits))
+        logits = logits - (logits + steep * yes - right) / (1.0 + steep * yes * (1.0 - yes))
+    share: Floats = (cost * (targets - 0.5 * (1.0 + np.tanh(0.5 * logits)))).astype(np.float32)
+    return share
+
+
+class Linear:
+    """Weights by table row and output, and an intercept: the weight of a constant feature."""
+
+    def __init__(self, rows: int, width: int) -> None:
+        """Start at nothing; a width of 0 switches the path off."""
+        self.weights = np.zeros((rows, width), np.float32)
+        self.intercept = np.zeros(width, np.float32)
+
+    @property
+    def width(self) -> int:
+        return len(self.intercept)
+
+    def open(self, rows: Rows, size: int) -> None:
+        """Start the weights of new features at nothing, in a table of `size` rows."""
+        if size > len(self.weights):
+            self.weights = extend(self.weights, size)
+        self.weights[rows] = 0.0
+
+    def learn(
+        self, rows: Rows, counts: Floats, rarity: Floats, share: Floats, scale: float,
+        *, bias: Floats, targets: Floats, cost: Floats,
+    ) -> tuple[Floats, float, Floats]:  # fmt: skip
+        """Solve for one answer's share; outputs whose target is NaN keep theirs.
+
+        Args:
+            rows: table rows of the product's features.
+            counts: their values, rarity left out.
+            rarity: their weights by rarity now.
+            share: (K,) what the answer holds now, counted in with `scale`; both zero for a new answer.
+            scale: one over the product's length at that time.
+            bias: (K,) logits to start from.
+            targets: (K,) share of yes.
+            cost: (K,) see `solve`.
+
+        Returns:
+            the new share, the new scale, and the logits without the answer's own share: what the others say of it.
+
+        """
+        weighed = counts * rarity
+        length = max(float(np.sqrt(weighed @ weighed)), 1e-6)
+        kept = self.weights[rows]
+        logits = (weighed * rarity / np.float32(length)) @ kept + self.intercept + bias
+        outside = logits - share * np.float32(scale * length + 1.0)
+        given = ~np.isnan(targets)
+        solved = np.where(given, solve(outside, np.where(given, targets, 0.0), cost, 2.0), share).astype(np.float32)
+        self.weights[rows] = kept + counts[:, None] * (solved / np.float32(length) - share * np.float32(scale))
+        self.intercept += solved - share
+        return solved, 1.0 / length, outside
+
+    def forget(self, rows: Rows, counts: Floats, share: Floats, scale: float) -> None:
+        """Take an answer's share out again."""
+        if self.width:
+            self.weights[rows] -= counts[:, None] * (share * np.float32(scale))
+            self.intercept -= share
+
+    def outside(self, bag: Bag, shares: Floats, scales: Floats) -> Floats:
+        """Logits of answered products without their own shares (n, K), bias left out: as if never learnt from."""
+        if not self.width:
+            return np.zeros_like(shares)
+        rows, columns = np.unique(bag.rows, return_inverse=True)
+        said = bag.matrix(bag.twice, columns, len(rows)) @ self.weights[rows] + self.intercept
+        own = shares * (scales * bag.lengths + np.float32(1.0))[:, None]
+        return np.asarray(said - own, np.float32)
+
+    def constant(self) -> Floats | float:
+        """What the intercept adds to every logit."""
+        return self.intercept if self.width else 0.0
+
+    def rearrange(self, sources: NDArray[np.int64], *, on: bool) -> None:
+        """Go on with other outputs: output i is what was `sources[i]`, or fresh where that is -1."""
+        if not self.width:
+            sources = np.full(len(sources), -1, np.int64)
+        if not on:
+            sources = np.zeros(0, np.int64)
+        self.weights = moved(self.weights, sources, 0.0, axis=1)
+        self.intercept = moved(self.intercept, sources, 0.0)
+
+    def state(self, rows: int) -> State:
+        """The first `rows` rows."""
+        return {"weights": tensor(self.weights[:rows]), "intercept": tensor(self.intercept)}
+
+    def restore(self, state: State, size: int) -> None:
+        """Become the path whose state this is, in a table of `size` rows."""
+        self.weights = extend(array(state["weights"]).astype(np.float32), size)
+        self.intercept = array(state["intercept"]).astype(np.float32)

@@ -1,0 +1,93 @@
+"""The dense network: a trunk shared by all outputs, several heads per output, fixed random priors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import gelu
+
+from models.features import Features
+from models.hashing import GOLDEN, mix, normals
+from models.table import Floats
+
+Parameters = dict[str, Tensor]
+BY_OUTPUT: Final = ("heads", "shift", "gain")  # parameters whose first axis is the outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Sizes of the network."""
+
+    width: int  # of an embedding
+    sketch: int  # of the fixed random projection
+    hidden: int
+    members: int
+    prior: float  # standard deviation of a member's random prior, in logits
+
+
+def parameters(outputs: int, shape: Shape, *, seed: int, device: torch.device) -> Parameters:
+    """Fresh parameters, a function of the seed; heads start at nothing, so that the prior is all they say."""
+    within = shape.width + shape.sketch
+    drawn = normals(within * shape.hidden, seed, "trunk") * np.float32((2.0 / within) ** 0.5)
+    return {
+        "trunk": torch.from_numpy(drawn.reshape(within, shape.hidden)).to(device),
+        "trunk_shift": torch.zeros(shape.hidden, device=device),
+        "heads": torch.zeros(outputs, shape.members, shape.hidden + shape.sketch, device=device),
+        "shift": torch.zeros(outputs, shape.members, device=device),
+        "gain": torch.ones(outputs, device=device),
+    }
+
+
+def priors(outputs: Sequence[str], shape: Shape, *, seed: int, device: torch.device) -> Tensor:
+    """Fixed random weights (K, M, sketch), by output name, that keep members apart where nothing was learnt."""
+    drawn = np.zeros((len(outputs), shape.members, shape.sketch), np.float32)
+    for k, name in enumerate(outputs):
+        drawn[k] = normals(drawn[k].size, seed, "prior", name).reshape(drawn[k].shape)
+    return torch.from_numpy(drawn * np.float32(shape.prior / shape.sketch**0.5)).to(device)
+
+
+def sketch(features: Features, values: Floats, width: int) -> Floats:
+    """A fixed random projection (n, width) of the products, by hashed signs; entries of size one on average."""
+    n = len(features)
+    hashes = mix(features.ids.astype(np.uint64) + GOLDEN)
+    signed = np.where(hashes >> np.uint64(63), values, -values)
+    owners = np.repeat(np.arange(n), np.diff(features.offsets))
+    places = owners * width + (hashes % np.uint64(width)).astype(np.int64)
+    projected: Floats = (np.bincount(places, signed, n * width) * width**0.5).reshape(n, width).astype(np.float32)
+    return projected
+
+
+def logits(learnt: Mapping[str, Tensor], prior: Tensor, embedded: Tensor, sketched: Tensor, linear: Tensor) -> Tensor:
+    """What every member says of every output: (n, K, M).
+
+    Args:
+        learnt: the parameters.
+        prior: fixed random weights, see `priors`.
+        embedded: (n, width) summed embeddings.
+        sketched: (n, sketch) fixed random projection.
+        linear: (n, K) logits of the linear path.
+
+    """
+    hidden = gelu(torch.cat((embedded, sketched), dim=1) @ learnt["trunk"] + learnt["trunk_shift"])  # (n, H)
+    within = torch.cat((hidden, sketched), dim=1)  # (n, H + S)
+    outputs, members, _ = learnt["heads"].shape
+    said = within @ learnt["heads"].flatten(0, 1).T + sketched @ prior.flatten(0, 1).T  # (n, K * M)
+    return said.view(-1, outputs, members) + learnt["shift"] + (linear * learnt["gain"])[:, :, None]
+
+
+def loss(said: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Binary cross-entropy, summed over outputs, mean over members and products; missing targets weigh nothing.
+
+    Args:
+        said: (n, K, M) logits.
+        targets: (n, K) share of yes, NaN where missing.
+        weights: (n, K, M) how much each answer counts for each member.
+
+    """
+    given = ~torch.isnan(targets)
+    goal = torch.where(given, targets, torch.zeros_like(targets))[:, :, None]
+    each = torch.clamp(said, min=0.0) - said * goal + torch.log1p(torch.exp(-said.abs()))
+    return (each * weights * given[:, :, None]).sum() / (said.shape[0] * said.shape[2])

@@ -1,0 +1,73 @@
+"""Whom to ask: each policy turns what the members say into a disagreement per output."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
+
+
+class Policy(Protocol):
+    """A rule that says how much would be learnt by asking; the floor and the budget are not its business."""
+
+    @property
+    def name(self) -> str:
+        """Its name in settings, messages and reports."""
+        ...
+
+    def disagreement(self, members: NDArray[np.float32], prevalence: Doubles) -> Doubles:
+        """How much the members disagree (n, K), in [0, 1]; depends on the arrival and the past alone.
+
+        Args:
+            members: (n, K, M) probabilities of yes.
+            prevalence: (K,) how common each output is thought to be.
+
+        """
+        ...
+
+
+class Random:
+    """Asks about every arrival with the same chance: the yardstick of the others."""
+
+    name: Final = "random"
+
+    def disagreement(self, members: NDArray[np.float32], prevalence: Doubles) -> Doubles:
+        del prevalence
+        return np.ones(members.shape[:2])
+
+
+class Iwal:
+    """The largest difference of loss between any two members under either answer (Beygelzimer et al. 2009, bootstrap).
+
+    The loss is the log loss clipped at e_k = min(0.01, prevalence / 4) and divided by its largest value, so that
+    members at 1 % and 10 % disagree clearly while members at 0.01 % and 0.1 % of a common output do not.
+    """
+
+    name: Final = "iwal"
+
+    def disagreement(self, members: NDArray[np.float32], prevalence: Doubles) -> Doubles:
+        return loss_difference(members.astype(np.float64), np.minimum(0.01, np.maximum(prevalence, 4e-4) / 4.0))
+
+
+def loss_difference(members: Doubles, clip: Doubles) -> Doubles:
+    """Max over two members and both answers of the difference of clipped log losses, in [0, 1], in closed form.
+
+    The loss is monotone in the probability for either answer, so only the extremes over members count.
+
+    Args:
+        members: (n, K, M) probabilities.
+        clip: (K,) probabilities are clipped to [clip, 1 - clip].
+
+    """
+    least = np.clip(members.min(axis=2), clip, 1.0 - clip)
+    most = np.clip(members.max(axis=2), clip, 1.0 - clip)
+    yes = np.log(most) - np.log(least)
+    no = np.log1p(-least) - np.log1p(-most)
+    difference: Doubles = np.clip(np.maximum(yes, no) / (np.log1p(-clip) - np.log(clip)), 0.0, 1.0)
+    return difference
+
+
+POLICIES: Final[Mapping[str, Policy]] = MappingProxyType({policy.name: policy for policy in (Random(), Iwal())})

@@ -1,0 +1,214 @@
+"""Which answered products are remembered: a uniform sample of all, and of each output's positives."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import Features
+from models.hashing import name_hash, uniforms
+from models.state import State, array, moved, names, part, prefixed, tensor, texts
+from models.table import Floats, extend
+
+_FIRST_SLOTS: Final = 256
+
+
+class Reservoir:
+    """A uniform sample of at most `limit` of all slots ever offered, also after some were withdrawn.
+
+    Withdrawals are made good by later offers (random pairing: Gemulla, Lehner and Haas 2008), so that every offer that
+    was not withdrawn has the same chance of being held. Chance comes from a hash of the key and the offers so far.
+    """
+
+    def __init__(self, limit: int, key: str) -> None:
+        self.limit, self.key = limit, key
+        self.slots: list[int] = []
+        self.offers = 0  # ever made; numbers the draws
+        self.standing = 0  # offered and not withdrawn
+        self.lost_inside = 0  # withdrawals not yet made good: of slots that were held
+        self.lost_outside = 0
+
+    def offer(self, slot: int) -> int | None:
+        """Take the slot in, or not; returns the slot that must go for it, perhaps itself."""
+        self.offers += 1
+        self.standing += 1
+        chance, place = uniforms(2, self.key, self.offers)
+        lost = self.lost_inside + self.lost_outside
+        if lost:
+            if chance * lost < self.lost_inside:
+                self.lost_inside -= 1
+                self.slots.append(slot)
+                return None
+            self.lost_outside -= 1
+            return slot
+        if len(self.slots) < self.limit:
+            self.slots.append(slot)
+            return None
+        if chance * self.standing >= self.limit:
+            return slot
+        at = min(int(place * self.limit), self.limit - 1)
+        gone, self.slots[at] = self.slots[at], slot
+        return gone
+
+    def withdraw(self, slot: int) -> bool:
+        """Take a slot out; says whether it was held."""
+        self.standing -= 1
+        if slot not in self.slots:
+            self.lost_outside += 1
+            return False
+        self.slots[self.slots.index(slot)] = self.slots[-1]
+        self.slots.pop()
+        self.lost_inside += 1
+        return True
+
+    def state(self) -> State:
+        """The slots held and the counters."""
+        counters = (self.offers, self.standing, self.lost_inside, self.lost_outside)
+        return {"slots": tensor(np.asarray(self.slots, np.int64)), "counters": tensor(np.asarray(counters, np.int64))}
+
+    def restore(self, state: State) -> None:
+        """Become the reservoir whose state this is."""
+        self.slots = [int(slot) for slot in state["slots"]]
+        self.offers, self.standing, self.lost_inside, self.lost_outside = (int(c) for c in state["counters"])
+
+
+class Memory:
+    """Answered products by slot, with what the model keeps of each; a slot is free again when nobody holds it.
+
+    At most `limit` slots by the uniform sample and `limit` more by the positives of all outputs together.
+    """
+
+    def __init__(self, outputs: Sequence[str], *, limit: int, positives: int, key: str) -> None:
+        self.limit, self.key = limit, key
+        self.everything = Reservoir(limit, f"{key}/all")
+        self.each = max(1, min(positives, limit // max(1, len(outputs))))
+        self.positives = [Reservoir(self.each, f"{key}/{name}") for name in outputs]
+        width = len(outputs)
+        self.queries: list[str | None] = []
+        self.features: list[tuple[NDArray[np.int64], Floats]] = []
+        self.slot_of: dict[str, int] = {}
+        self.targets = np.full((_FIRST_SLOTS, width), np.nan, np.float32)
+        self.weights = np.ones((_FIRST_SLOTS, width), np.float32)
+        self.share = np.zeros((_FIRST_SLOTS, width), np.float32)
+        self.scale = np.zeros(_FIRST_SLOTS, np.float32)
+        self.hashes = np.zeros(_FIRST_SLOTS, np.uint64)
+        self._doomed: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.slot_of)
+
+    def add(self, query: str, ids: NDArray[np.int64], values: Floats, targets: Floats, weights: Floats) -> int:
+        """Remember an answered product; its slot stays at least until the next `sweep`."""
+        slot = next((s for s, name in enumerate(self.queries) if name is None), len(self.queries))
+        if slot == len(self.queries):
+            self.queries.append(None)
+            self.features.append((ids, values))
+            if slot == len(self.scale):
+                self._extend(2 * slot)
+        self.queries[slot], self.features[slot] = query, (ids, values)
+        self.slot_of[query] = slot
+        self.targets[slot], self.weights[slot], self.share[slot], self.scale[slot] = targets, weights, 0.0, 0.0
+        self.hashes[slot] = name_hash(query)
+        held = [self.everything, *(self.positives[k] for k in np.flatnonzero(targets > 0.5))]
+        self._doomed.extend(gone for gone in (reservoir.offer(slot) for reservoir in held) if gone is not None)
+        return slot
+
+    def remove(self, query: str) -> None:
+        """Forget a query, if it is remembered."""
+        slot = self.slot_of.get(query)
+        if slot is None:
+            return
+        self.everything.withdraw(slot)
+        for k in np.flatnonzero(self.targets[slot] > 0.5):
+            self.positives[k].withdraw(slot)
+        self._free(slot)
+
+    def sweep(self) -> None:
+        """Free the slots that the last additions pushed out of every sample."""
+        if self._doomed:
+            held = set(self.everything.slots).union(*(reservoir.slots for reservoir in self.positives))
+            for slot in sorted(set(self._doomed) - held):
+                if self.queries[slot] is not None:
+                    self._free(slot)
+            self._doomed.clear()
+
+    def _free(self, slot: int) -> None:
+        name = self.queries[slot]
+        if name is not None:
+            del self.slot_of[name]
+        self.queries[slot] = None
+        self.features[slot] = (np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+    def _extend(self, size: int) -> None:
+        self.targets, self.weights, self.share = (extend(c, size) for c in (self.targets, self.weights, self.share))
+        self.scale, self.hashes = extend(self.scale, size), extend(self.hashes, size)
+
+    def batch(self, slots: Sequence[int]) -> Features:
+        """The features of some slots."""
+        lengths = [len(self.features[slot][0]) for slot in slots]
+        return Features(
+            np.concatenate([self.features[slot][0] for slot in slots]) if slots else np.zeros(0, np.int64),
+            np.concatenate([self.features[slot][1] for slot in slots]) if slots else np.zeros(0, np.float32),
+            np.concatenate((np.zeros(1, np.int64), np.cumsum(np.asarray(lengths, np.int64)))),
+        )
+
+    def choose(self, size: int, balanced: float, *key: str | int) -> list[int]:
+        """Slots to learn from again, as the key has it; a share `balanced` of them positives of outputs in turn."""
+        numbers = uniforms(3 * size, self.key, *key).reshape(size, 3)
+        rare = [reservoir.slots for reservoir in self.positives if reservoir.slots]
+        chosen = []
+        for which, first, second in numbers:
+            if rare and which < balanced:
+                among = rare[int(first * len(rare))]
+                chosen.append(among[int(second * len(among))])
+            elif self.everything.slots:
+                chosen.append(self.everything.slots[int(first * len(self.everything.slots))])
+        return chosen
+
+    def state(self) -> State:
+        """All slots up to the last ever used, free ones among them."""
+        n = len(self.queries)
+        lengths = np.asarray([len(ids) for ids, _ in self.features], np.int64)
+        features = self.batch(range(n))
+        state = {
+            "queries": texts([name or "" for name in self.queries]),
+            "used": tensor(np.asarray([name is not None for name in self.queries], np.bool_)),
+            "lengths": tensor(lengths),
+            "ids": tensor(features.ids),
+            "values": tensor(features.values),
+            **{name: tensor(getattr(self, name)[:n]) for name in ("targets", "weights", "share", "scale", "hashes")},
+            **prefixed("all", self.everything.state()),
+        }
+        for k, reservoir in enumerate(self.positives):
+            state.update(prefixed(f"positives{k}", reservoir.state()))
+        return state
+
+    def restore(self, state: State) -> None:
+        """Become the memory whose state this is."""
+        used = array(state["used"])
+        self.queries = [name if held else None for name, held in zip(names(state["queries"]), used, strict=True)]
+        self.slot_of = {name: slot for slot, name in enumerate(self.queries) if name is not None}
+        ends = np.cumsum(array(state["lengths"]))[:-1]
+        ids, values = array(state["ids"]).astype(np.int64), array(state["values"]).astype(np.float32)
+        self.features = list(zip(np.split(ids, ends), np.split(values, ends), strict=True)) if self.queries else []
+        size = max(_FIRST_SLOTS, len(self.queries))
+        for name in ("targets", "weights", "share", "scale"):
+            setattr(self, name, extend(array(state[name]).astype(np.float32), size))
+        self.hashes = extend(array(state["hashes"]).view(np.uint64), size)
+        self.everything.restore(part("all", state))
+        for k, reservoir in enumerate(self.positives):
+            reservoir.restore(part(f"positives{k}", state))
+
+    def rearrange(self, outputs: Sequence[str], sources: NDArray[np.int64]) -> None:
+        """Go on with other outputs: output i is what was `sources[i]`, or never answered where that is -1."""
+        self.targets = moved(self.targets, sources, np.nan, axis=1)
+        self.weights = moved(self.weights, sources, 1.0, axis=1)
+        self.share = moved(self.share, sources, 0.0, axis=1)
+        old = self.positives
+        self.positives = [
+            old[source] if source >= 0 else Reservoir(self.each, f"{self.key}/{name}")
+            for name, source in zip(outputs, sources, strict=True)
+        ]
+        self._doomed.extend(range(len(self.queries)))
+        self.sweep()

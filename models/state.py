@@ -1,0 +1,68 @@
+"""State as named tensors: what every part of the learner can be saved to, compared by and restored from."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Number = TypeVar("Number", bound=np.generic)
+State = dict[str, Tensor]
+
+
+def tensor(values: NDArray[np.generic] | Sequence[int] | Sequence[float]) -> Tensor:
+    """A copy as a tensor; unsigned 64-bit words become signed ones of the same bits."""
+    array = np.array(values)
+    return torch.from_numpy(array.view(np.int64) if array.dtype == np.uint64 else array)
+
+
+def array(value: Tensor) -> NDArray[np.generic]:
+    """A copy as an array."""
+    copied: NDArray[np.generic] = value.detach().cpu().numpy().copy()
+    return copied
+
+
+def texts(values: Sequence[str]) -> Tensor:
+    """Names as one tensor of bytes; a name must not contain the unit separator (U+001F)."""
+    return tensor(np.frombuffer("".join(f"{v}\x1f" for v in values).encode("utf-8", "surrogatepass"), np.uint8))
+
+
+def names(value: Tensor) -> list[str]:
+    """The names that `texts` made the tensor of."""
+    return value.cpu().numpy().tobytes().decode("utf-8", "surrogatepass").split("\x1f")[:-1]
+
+
+def prefixed(prefix: str, state: Mapping[str, Tensor]) -> State:
+    """The same tensors under `prefix/name`."""
+    return {f"{prefix}/{name}": value for name, value in state.items()}
+
+
+def part(prefix: str, state: Mapping[str, Tensor]) -> State:
+    """The tensors under a prefix, without it."""
+    return {name[len(prefix) + 1 :]: value for name, value in state.items() if name.startswith(prefix + "/")}
+
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and bytes, in the order of the names."""
+    total = hashlib.sha256()
+    for name in sorted(state):
+        value = state[name].detach().cpu().contiguous()
+        total.update(f"{name}\n{value.dtype}\n{tuple(value.shape)}\n".encode())
+        total.update(value.numpy().tobytes())
+    return total.hexdigest()
+
+
+def moved(values: NDArray[Number], sources: NDArray[np.int64], fill: float, axis: int = 0) -> NDArray[Number]:
+    """Rearrange an axis: place i takes what was at `sources[i]`, or `fill` where that is -1."""
+    taken = np.take(values, np.maximum(sources, 0), axis=axis) if values.shape[axis] else None
+    shape = list(values.shape)
+    shape[axis] = len(sources)
+    result = np.full(shape, fill, values.dtype)
+    if taken is not None:
+        index: list[slice | NDArray[np.bool_]] = [slice(None)] * values.ndim
+        index[axis] = sources >= 0
+        result[tuple(index)] = taken[tuple(index)]
+    return result

@@ -1,0 +1,141 @@
+"""Which row of the tables a feature has: rows are given out as features are first learnt from, and never run out."""
+
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from models.features import Features
+from models.state import State, array, tensor
+
+Number = TypeVar("Number", bound=np.generic)
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+_FIRST_ROWS: Final = 1024
+
+
+class Directory:
+    """Feature ids to row numbers, at most `limit` rows; when they run out the longest untouched are given anew.
+
+    The array `places` is replaced, not changed, when rows change hands, and otherwise only gains rows: a reader that
+    kept it together with the number of rows of that moment, and takes higher ones as absent, sees it unchanged.
+    """
+
+    def __init__(self, *, bits: int, limit: int) -> None:
+        self.bits, self.limit = bits, limit
+        self.places = np.full(1 << bits, -1, np.int32)
+        self.ids = np.zeros(_FIRST_ROWS, np.int64)
+        self.touched = np.zeros(_FIRST_ROWS, np.int64)
+        self.seen = np.zeros(_FIRST_ROWS, np.float32)  # answered products that had the feature
+        self.count = 0
+
+    def find(self, ids: Rows) -> Rows:
+        """The row of each feature, -1 where it has none."""
+        return self.places[ids].astype(np.int64)
+
+    def admit(self, ids: Rows, number: int) -> tuple[Rows, Rows]:
+        """Give every feature a row and mark all as touched by batch `number`.
+
+        Returns:
+            the rows, and those of them that are new or belonged to another feature before: their columns must be reset.
+
+        """
+        unique = np.unique(ids)[: self.limit]
+        rows = self.find(unique)
+        self.touched[rows[rows >= 0]] = number
+        missing = unique[rows < 0]
+        fresh = self._free(len(missing))
+        self.ids[fresh], self.touched[fresh], self.seen[fresh] = missing, number, 0.0
+        self.places[missing] = fresh
+        return self.find(ids), fresh
+
+    def _free(self, wanted: int) -> Rows:
+        grown = np.arange(self.count, min(self.limit, self.count + wanted))
+        self.count += len(grown)
+        if self.count > len(self.ids):
+            size = min(self.limit, max(self.count, 2 * len(self.ids)))
+            self.ids, self.touched = extend(self.ids, size), extend(self.touched, size)
+            self.seen = extend(self.seen, size)
+        lacking = wanted - len(grown)
+        if not lacking:
+            return grown
+        # Rows just touched or just given out are the last to go; ties go by row number.
+        self.touched[grown] = np.iinfo(np.int64).max
+        evicted = np.argsort(self.touched[: self.count], kind="stable")[:lacking]
+        places = self.places.copy()
+        places[self.ids[evicted]] = -1
+        self.places = places
+        return np.concatenate((grown, evicted))
+
+    def state(self) -> State:
+        """The rows in use."""
+        return {
+            "ids": tensor(self.ids[: self.count]),
+            "touched": tensor(self.touched[: self.count]),
+            "seen": tensor(self.seen[: self.count]),
+        }
+
+    def restore(self, state: State) -> None:
+        """Become the directory whose state this is."""
+        self.count = len(state["ids"])
+        size = max(_FIRST_ROWS, self.count)
+        self.ids = extend(array(state["ids"]).astype(np.int64), size)
+        self.touched = extend(array(state["touched"]).astype(np.int64), size)
+        self.seen = extend(array(state["seen"]).astype(np.float32), size)
+        self.places = np.full(1 << self.bits, -1, np.int32)
+        self.places[self.ids[: self.count]] = np.arange(self.count, dtype=np.int32)
+
+    def rarity(self, answered: float) -> tuple[Floats, float]:
+        """Weights by rarity (inverse document frequency) of all rows, and of a feature without a row."""
+        top = np.log1p(answered)
+        weights = 1.0 + top - np.log1p(self.seen[: self.count].astype(np.float64))
+        return np.maximum(weights, 0.1).astype(np.float32), float(1.0 + top)
+
+
+def extend(column: NDArray[Number], size: int) -> NDArray[Number]:
+    """The same rows in a longer array, the rest zero."""
+    longer = np.zeros((size, *column.shape[1:]), column.dtype)
+    longer[: len(column)] = column
+    return longer
+
+
+@dataclass(frozen=True, slots=True)
+class Bag:
+    """Products as weighted rows of the tables; features without a row are left out but count in the length.
+
+    `values` weighs rarity once and `twice` twice: the tables' rows are learnt without it.
+    """
+
+    rows: Rows
+    values: Floats
+    twice: Floats
+    offsets: NDArray[np.int64]
+    everything: Floats  # values of all features, with or without a row, in the order of the features given
+    lengths: Floats  # of each product before it was divided by it
+
+    def matrix(self, values: Floats, columns: Rows, width: int) -> csr_array:
+        """The products as a sparse matrix, each feature in the column given for it."""
+        return csr_array((values, columns, self.offsets), shape=(len(self.offsets) - 1, width))
+
+
+def weigh(features: Features, places: NDArray[np.int32], rarity: Floats, absent: float) -> Bag:
+    """Look the features up and weigh them by rarity so that each product, unknown features included, has length one."""
+    rows = places[features.ids].astype(np.int64)
+    known = (rows >= 0) & (rows < len(rarity))
+    weights = np.full(len(rows), absent, np.float32)
+    weights[known] = rarity[rows[known]]
+    values = features.values * weights
+    lengths = lengths_of(values, features.offsets)
+    values /= np.repeat(lengths, np.diff(features.offsets))
+    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(known, dtype=np.int64)))[features.offsets]
+    return Bag(rows[known], values[known], (values * weights)[known], offsets, values, lengths)
+
+
+def lengths_of(values: Floats, offsets: NDArray[np.int64]) -> Floats:
+    """Euclidean length of each product's values; 1 for a product without any."""
+    sums = np.concatenate((np.zeros(1), np.cumsum(values.astype(np.float64) ** 2)))[offsets]
+    squares = np.diff(sums)
+    return np.sqrt(np.where(squares > 1e-12, squares, 1.0)).astype(np.float32)

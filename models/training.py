@@ -1,0 +1,103 @@
+"""The network with its embedding table while it learns: masters, their running average, and the optimisers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models import network
+from models.features import Features
+from models.hashing import GOLDEN, Words, mix, name_hash
+from models.lessons import LearnerSettings
+from models.optimiser import AdamW, step_rows
+from models.state import State, array, moved, part, prefixed, tensor
+from models.table import Bag, Floats, Rows, extend
+
+
+class Network:
+    """Trunk, heads and embeddings. The tables stay in main memory, the dense part on the device."""
+
+    def __init__(self, outputs: Sequence[str], settings: LearnerSettings, *, seed: int, device: torch.device) -> None:
+        s = settings
+        self.settings, self.seed, self.device = settings, seed, device
+        self.shape = network.Shape(width=s.width, sketch=s.sketch, hidden=s.hidden, members=s.members, prior=s.prior)
+        self.dense = network.parameters(len(outputs), self.shape, seed=seed, device=device)
+        self.prior = network.priors(outputs, self.shape, seed=seed, device=device)
+        self.served = {name: value.clone() for name, value in self.dense.items()}
+        heads = dict.fromkeys(network.BY_OUTPUT, s.rate_heads)
+        self.optimiser = AdamW({"trunk": s.rate_trunk, "trunk_shift": s.rate_trunk, **heads}, decay=s.decay)
+        self.embedding = np.zeros((0, s.width), np.float32)
+        self.sums = np.zeros(0, np.float32)
+
+    def open(self, rows: Rows, ids: Rows, size: int) -> None:
+        """Start the embeddings of new features, by hash, in tables of `size` rows."""
+        if size > len(self.sums):
+            self.embedding, self.sums = extend(self.embedding, size), extend(self.sums, size)
+        self.sums[rows] = 0.0
+        self.embedding[rows] = _start(ids, self.shape.width, self.seed)
+
+    def step(self, features: Features, bag: Bag, linear: Floats, targets: Floats, weights: Floats) -> Rows:
+        """Take one step of both optimisers; returns the rows of the embedding table that moved."""
+        rows, columns = np.unique(bag.rows, return_inverse=True)
+        matrix = bag.matrix(bag.values, columns, len(rows))
+        embedded = self._on(matrix @ self.embedding[rows]).requires_grad_()
+        sketched = self._on(network.sketch(features, bag.everything, self.shape.sketch))
+        names = list(self.dense)
+        leaves = {name: self.dense[name].detach().requires_grad_() for name in names}
+        said = network.logits(leaves, self.prior, embedded, sketched, self._on(linear))
+        loss = network.loss(said, self._on(targets), self._on(weights))
+        *dense, bags = torch.autograd.grad(loss, [*(leaves[name] for name in names), embedded])
+        self.optimiser.step(self.dense, dict(zip(names, dense, strict=True)))
+        step_rows(self.embedding, self.sums, rows, matrix.T @ bags.cpu().numpy(), self.settings.rate_rows)
+        # A short average at first, so that the start is soon forgotten.
+        keep = min(self.settings.average, self.optimiser.steps / (10.0 + self.optimiser.steps))
+        for name in names:
+            self.served[name].lerp_(self.dense[name], 1.0 - keep)
+        return rows
+
+    def _on(self, values: Floats) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
+
+    def rearrange(self, outputs: Sequence[str], sources: NDArray[np.int64]) -> None:
+        """Go on with other outputs: output i is what was `sources[i]`, or fresh where that is -1."""
+        weights = {"heads": 0.0, "shift": 0.0, "gain": 1.0}
+        for tensors, fills in (
+            (self.dense, weights),
+            (self.served, weights),
+            (self.optimiser.first, dict.fromkeys(weights, 0.0)),
+            (self.optimiser.second, dict.fromkeys(weights, 0.0)),
+        ):
+            for name in weights.keys() & tensors.keys():
+                tensors[name] = torch.from_numpy(moved(array(tensors[name]), sources, fills[name])).to(self.device)
+        self.prior = network.priors(outputs, self.shape, seed=self.seed, device=self.device)
+
+    def state(self, rows: int) -> State:
+        """The first `rows` rows of the tables and all dense tensors."""
+        return {
+            "embedding": tensor(self.embedding[:rows]),
+            "sums": tensor(self.sums[:rows]),
+            "steps": tensor([self.optimiser.steps]),
+            **prefixed("dense", self.dense),
+            **prefixed("served", self.served),
+            **prefixed("first", self.optimiser.first),
+            **prefixed("second", self.optimiser.second),
+        }
+
+    def restore(self, state: State, size: int) -> None:
+        self.embedding = extend(array(state["embedding"]).astype(np.float32), size)
+        self.sums = extend(array(state["sums"]).astype(np.float32), size)
+        self.optimiser.steps = int(state["steps"][0])
+        self.dense, self.served, self.optimiser.first, self.optimiser.second = (
+            {name: value.clone().to(self.device) for name, value in part(which, state).items()}
+            for which in ("dense", "served", "first", "second")
+        )
+
+
+def _start(ids: Rows, width: int, seed: int) -> Floats:
+    """Small random embeddings that depend on the feature and the seed alone."""
+    words: Words = mix(ids.astype(np.uint64) + np.uint64(name_hash(seed, "embedding")))
+    numbers = np.arange(1, width + 1, dtype=np.uint64) * GOLDEN
+    drawn = (mix(words[:, None] + numbers[None, :]) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+    return (drawn - np.float32(0.5)) * np.float32(2.0)
