@@ -67,7 +67,7 @@ def test_every_series_of_the_table_is_exposed_and_no_other(registry, metrics):
     exposed = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in text_string_to_metric_families(generate_latest(registry).decode())
-        if not family.name.endswith("_created")
+        if family.name.startswith("askance_") and not family.name.endswith("_created")
     }
 
     assert exposed == {series.name for series in SERIES}
@@ -93,7 +93,7 @@ def test_labels_have_the_names_of_the_table(registry, metrics):
         sample.name: set(sample.labels) - {"le"}
         for family in registry.collect()
         for sample in family.samples
-        if not sample.name.endswith("_created")
+        if sample.name.startswith("askance_") and not sample.name.endswith("_created")
     }
     expected = {
         name: set(series.labels)
@@ -248,12 +248,17 @@ def test_what_the_loop_reports_is_kept(registry, metrics):
 
 
 @pytest.mark.usefixtures("metrics")
+def test_the_process_is_measured(registry):
+    assert registry.get_sample_value("process_resident_memory_bytes") > 0
+
+
+@pytest.mark.usefixtures("metrics")
 def test_the_release_is_named(registry):
     assert registry.get_sample_value("askance_build_info", {"version": "1.2.3"}) == 1
 
 
 def test_every_series_is_documented_as_it_is():
-    rows = re.findall(r"^\| `(askance_\w+)` \| (\w+) \| ([^|]*) \| ([^|]*) \|$", OPERATIONS.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(askance_\w+)` \| (\w+) \|([^|]*)\|([^|]*)\|$", OPERATIONS.read_text(), re.MULTILINE)
     expected = [(s.name, s.kind, ", ".join(f"`{label}`" for label in s.labels) or "", s.help) for s in SERIES]
 
     assert [(name, kind, labels.strip(), text.strip()) for name, kind, labels, text in rows] == expected
