@@ -1,10 +1,28 @@
 """The logs that tests run against: the embedded one always, a real Kafka where one can be had."""
 
 import contextlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import uuid
+import warnings
+from pathlib import Path
 
 import pytest
 
+with warnings.catch_warnings():  # the client reads its own files in a way that Python has deprecated
+    warnings.filterwarnings("ignore", r"(read|open)_text is deprecated", DeprecationWarning)
+    import kafka  # noqa: F401 - imported here once, for all
+
+from consumers.kafka import KafkaReader
 from consumers.sqlite import SqliteReader
+from models.records import Position
+from producers.connection import Connection
+from producers.kafka import KafkaWriter
+from producers.provision import provision
 from producers.sqlite import FILE, SqliteWriter
 from producers.topics import Topic
 
@@ -29,7 +47,7 @@ class SqliteLog:
         self.topics = topics
         self._open = contextlib.ExitStack()
 
-    def writer(self, **settings):
+    def writer(self, _name=None, **settings):
         writer = SqliteWriter(self.path, topics=self.topics, **settings)
         self._open.callback(writer.close)
         return writer
@@ -54,10 +72,100 @@ class SqliteLog:
         self._open.close()
 
 
+class KafkaLog:
+    """Topics of our own on a real broker; whoever opens is closed at the end."""
+
+    name = "kafka"
+
+    def __init__(self, servers, topics=TOPICS, patience=15.0):
+        self.connection = Connection(servers=[servers], prefix=f"t{uuid.uuid4().hex[:12]}.", patience=patience)
+        self.topics = provision(self.connection, topics)
+        self._names = itertools.count()
+        self._open = contextlib.ExitStack()
+
+    def writer(self, name=None, **settings):
+        name = name or f"writer-{next(self._names)}"
+        writer = KafkaWriter(self.connection, name=self.connection.prefix + name, topics=self.topics, **settings)
+        self._open.callback(writer.close)
+        return writer
+
+    def reader(self, *topics, group="group", start=None, **settings):
+        group = self.connection.prefix + group
+        if start is not None:
+            start = Position(group=group, offsets=start.offsets)
+        reader = KafkaReader(self.connection, topics=topics, group=group, start=start, **settings)
+        self._open.callback(reader.close)
+        return reader
+
+    def take_over(self, topic, older):
+        """Open a reader that has what the older one of the same group had."""
+        older.close()
+        newer = self.reader(topic)
+        while len(newer.position().offsets) < self.topics[topic].partitions:
+            newer.poll(100, 0.1)
+        return newer
+
+    def publish_half(self, records):
+        """Write `records` as a process does that dies before its publish returns."""
+        writer = self.writer("half")
+        writer._producer.begin_transaction()
+        for record in records:
+            writer._producer.send(self.connection.prefix + record.topic, key=record.key, value=record.value)
+        writer._producer.flush(10)
+        self.writer("half")  # as the restarted process does
+
+    def close(self):
+        self._open.close()
+
+
+@pytest.fixture(scope="session")
+def broker():
+    """Address of a real Kafka: the one that is given, or one that runs as long as the tests do."""
+    if given := os.environ.get("ASKANCE_TEST_KAFKA"):
+        yield given
+        return
+    command = [sys.executable, str(Path(__file__).parent / "broker" / "run.py"), "--port", "0", "--attached"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        line = running.stdout.readline()
+        if not line:
+            reason = running.stderr.read().strip()
+            if os.environ.get("CI", "").lower() in {"1", "true"}:
+                pytest.fail(reason)
+            pytest.skip(reason)
+        yield json.loads(line)["servers"]
+        running.stdin.close()
+        running.wait(30)
+
+
 @pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
-def log(request, tmp_path):
-    if request.param == "kafka":
-        pytest.skip("to come")
+def open_log(request, tmp_path):
+    """A function that opens a fresh log, empty and shared with nobody."""
+    servers = request.getfixturevalue("broker") if request.param == "kafka" else None
+
+    def open_() -> SqliteLog | KafkaLog:
+        return KafkaLog(servers) if servers else SqliteLog(Path(tempfile.mkdtemp(dir=tmp_path)))
+
+    return open_
+
+
+@pytest.fixture
+def log(open_log):
+    log = open_log()
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def sqlite_log(tmp_path):
     log = SqliteLog(tmp_path)
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def kafka_log(broker):
+    log = KafkaLog(broker)
     yield log
     log.close()

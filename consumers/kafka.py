@@ -1,0 +1,253 @@
+"""Reading from Kafka: as a member of a group, or at offsets of one's own."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any, Final
+
+from kafka import ConsumerGroupMetadata, KafkaConsumer, TopicPartition
+from kafka.consumer.subscription_state import ConsumerRebalanceListener
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+
+from consumers.port import LogRefused, LogUnavailable
+from models.records import Position, Record
+from producers.connection import Connection, Watchdog, faults
+
+CLOSING: Final = 3.0
+"""Seconds that a client gets to leave in peace."""
+
+IDLE: Final = 30.0
+"""After so many seconds without a record the brokers are asked whether there really is none."""
+
+
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # the client has no types
+    """Remembers what was taken away; runs on the client's thread, only while a poll waits."""
+
+    def __init__(self) -> None:
+        self.taken: set[TopicPartition] = set()
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        """Nothing is to be remembered of these."""
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        self.taken |= set(revoked)
+
+    def on_partitions_lost(self, lost: Any) -> None:
+        self.taken |= set(lost)
+
+
+class KafkaReader:
+    """Reads topics as a member of a group, or, with `start`, all their partitions from a position of its own.
+
+    A member shares the partitions with the other members. Its position bears its membership as it was right after the
+    last poll; a publish past it fails once the group has moved on without this member. Own offsets leave the group's
+    past to lag displays; partitions that are added are found within a minute.
+    After a LogUnavailable, close it and open another.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        topics: Sequence[str],
+        group: str,
+        start: Position | None = None,
+        instance: str | None = None,
+        session: float = 45.0,
+        max_interval: float = 120.0,
+        idle: float = IDLE,
+    ) -> None:
+        """Open a consumer; `instance` makes the membership static, `max_interval` is the longest time between polls.
+
+        Raises:
+            LogUnavailable: no broker answers within the connection's patience.
+            LogRefused: a setting, the login or the rights are wrong; or as `seek` does for `start`.
+
+        """
+        self._connection = connection
+        self._topics = {connection.prefix + topic: topic for topic in topics}
+        self._group = group
+        self._member = start is None
+        self._membership = ConsumerGroupMetadata(group)
+        self._assignment = _Assignment()
+        self._next: dict[TopicPartition, int] = {}
+        self._epochs: dict[TopicPartition, int] = {}
+        self._unclaimed: set[TopicPartition] = set()
+        self._idle = idle
+        self._heard = self._looked = time.monotonic()
+        settings = connection.settings()
+        connection.reach()
+        patience = int(connection.patience * 1_000)
+        settings |= {
+            "allow_auto_create_topics": False,
+            "group_id": group,
+            "group_instance_id": instance,
+            "enable_auto_commit": False,
+            "isolation_level": "read_committed",
+            "auto_offset_reset": "earliest",
+            "partition_assignment_strategy": [CooperativeStickyAssignor],
+            "session_timeout_ms": int(session * 1_000),
+            "heartbeat_interval_ms": int(min(3.0, session / 4) * 1_000),
+            "max_poll_interval_ms": int(max_interval * 1_000),
+            "request_timeout_ms": patience // 2,
+            "fetch_max_wait_ms": 50,
+            "max_partition_fetch_bytes": 4_000_000,
+            "fetch_max_bytes": 32_000_000,
+            "receive_buffer_bytes": 4_194_304,
+        }
+        self._watchdog = Watchdog(f"{connection.client}-reader")
+        self._consumer: Any = None
+        try:
+            with faults(f"opening a reader of {', '.join(self._topics)}"):
+                self._watchdog.call(lambda: self._open(settings), connection.patience * 1.5)
+            if start is not None:
+                self._go_on(start)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, settings: dict[str, Any]) -> None:
+        self._consumer = KafkaConsumer(**settings)
+        if self._member:
+            # Known before joining: the client may miss an update that it asks for while another is under way, and
+            # then shares out no partitions at all for a minute.
+            for topic in self._topics:
+                self._consumer.partitions_for_topic(topic)
+            self._consumer.subscribe(list(self._topics), listener=self._assignment)
+
+    def _ask(self, doing: str, function: Any) -> Any:
+        if self._consumer is None:
+            raise LogUnavailable("this reader is closed")
+        with faults(doing):
+            return self._watchdog.call(function, self._connection.patience)
+
+    def poll(self, limit: int, timeout: float) -> list[Record]:
+        if self._consumer is None:
+            raise LogUnavailable("this reader is closed")
+        if not self._member and time.monotonic() - self._looked > self._idle:
+            self._discover()
+        with faults("a poll"):
+            batch = self._watchdog.call(
+                lambda: self._poll(limit, int(timeout * 1_000)), timeout + self._connection.patience
+            )
+        records = [self._record(record) for part in batch.values() for record in part]
+        if records:
+            self._heard = time.monotonic()
+        elif time.monotonic() - self._heard > self._idle:
+            self._check_silence()
+        return records
+
+    def _poll(self, limit: int, timeout: int) -> dict[Any, Any]:
+        batch: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=timeout, max_records=limit)
+        if self._member:
+            # Taken at once: later it may be of a membership that did not see these records.
+            self._membership = self._consumer.group_metadata()
+            taken, self._assignment.taken = self._assignment.taken, set()
+            if taken & self._unclaimed:
+                raise RuntimeError("partitions went to another member between polling and publishing")
+            if self._membership.generation_id < 0 or not self._membership.member_id:
+                self._next = {}
+                return {}  # the group went on without us; the next poll joins again, at the group's past
+        # The client's positions, since they lie beyond the marks that end transactions.
+        positions = {place: self._consumer.position(place, 1_000) for place in self._consumer.assignment()}
+        self._next = {place: at for place, at in positions.items() if at is not None}
+        for place, records in batch.items():
+            self._epochs[place] = records[-1].leader_epoch
+            self._unclaimed.add(place)
+        return batch
+
+    def _record(self, record: Any) -> Record:
+        content_type = ""
+        for name, value in record.headers or ():
+            if name.lower() == "content-type":
+                content_type = value.decode("latin-1").lower()
+        return Record(
+            self._topics[record.topic],
+            record.partition,
+            record.offset,
+            record.key,
+            record.value,
+            record.timestamp / 1_000,
+            content_type,
+        )
+
+    def position(self) -> Position:
+        self._unclaimed.clear()
+        membership = (self._membership, self._named(self._epochs)) if self._member else None
+        return Position(group=self._group, offsets=MappingProxyType(self._named(self._next)), membership=membership)
+
+    def _named(self, values: Mapping[TopicPartition, int]) -> dict[tuple[str, int], int]:
+        return {(self._topics[place.topic], place.partition): value for place, value in values.items()}
+
+    def seek(self, position: Position) -> None:
+        if self._member:
+            raise LogRefused(f"a member of {self._group!r} goes on where the group stands: open with `start` to seek")
+        self._go_on(position)
+
+    def _go_on(self, position: Position) -> None:
+        self._ask("looking for partitions", self._assign_all)
+        places = list(self._next)
+        first, end = self._ask(
+            "asking for offsets",
+            lambda: (self._consumer.beginning_offsets(places), self._consumer.end_offsets(places)),
+        )
+        for place, (topic, partition) in ((place, (self._topics[place.topic], place.partition)) for place in places):
+            at = max(position.offsets.get((topic, partition), 0), first[place])
+            if at > end[place]:
+                raise LogRefused(
+                    f"{topic}/{partition} of this Kafka ends at {end[place]}, but reading is to go on at {at}: this is "
+                    "another log, or it has lost records; connect to the log that belongs to this state, or begin anew"
+                )
+            self._next[place] = at
+            self._consumer.seek(place, at)
+
+    def _assign_all(self) -> None:
+        """Assign every partition there is; those already known keep their place."""
+        places = [
+            TopicPartition(topic, partition)
+            for topic in self._topics
+            for partition in sorted(self._consumer.partitions_for_topic(topic))
+        ]
+        if set(places) != self._consumer.assignment():
+            self._consumer.assign(places)
+            self._next = {place: self._next.get(place, 0) for place in places}
+
+    def _discover(self) -> None:
+        self._looked = time.monotonic()
+        known = len(self._next)
+        position = self.position()
+        self._ask("looking for partitions", self._assign_all)
+        if len(self._next) != known:
+            self._go_on(position)
+
+    def _check_silence(self) -> None:
+        """Raise LogUnavailable if the brokers do not answer, or have had records all the time."""
+        self._heard = time.monotonic()
+        ends = self._ask("asking for offsets", lambda: self._consumer.end_offsets(list(self._consumer.assignment())))
+        for place, end in ends.items():
+            if (at := self._next.get(place, end)) < end:
+                raise LogUnavailable(f"reading {place.topic}/{place.partition} stands still at {at} of {end}")
+
+    def committed(self) -> Position:
+        def ask() -> dict[TopicPartition, int | None]:
+            places = [TopicPartition(t, p) for t in self._topics for p in self._consumer.partitions_for_topic(t)]
+            return {place: self._consumer.committed(place, timeout_ms=10_000) for place in places}
+
+        past = {place: at for place, at in self._ask("asking for the past", ask).items() if at is not None}
+        return Position(group=self._group, offsets=MappingProxyType(self._named(past)))
+
+    def lag(self) -> Mapping[tuple[str, int], int]:
+        if self._consumer is None:
+            return {}
+        ends = {place: self._consumer.highwater(place) for place in self._consumer.assignment()}
+        return self._named({p: max(0, end - self._next.get(p, end)) for p, end in ends.items() if end is not None})
+
+    def close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with suppress(Exception):
+                self._watchdog.call(
+                    lambda: consumer.close(autocommit=False, timeout_ms=int(CLOSING * 1_000)), CLOSING + 1
+                )
+        self._watchdog.close()

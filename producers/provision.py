@@ -1,0 +1,90 @@
+"""Creating the topics that are missing on Kafka."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from kafka import KafkaAdminClient
+from kafka.errors import AuthorizationError, TopicAlreadyExistsError
+
+from producers.connection import Connection, Watchdog, faults
+from producers.port import LogRefused
+from producers.topics import Topic
+
+MAX_BATCH: Final = 4_000_000
+"""Topics are created to take this many bytes at once; the largest record is half of it."""
+
+
+def provision(
+    connection: Connection, topics: Mapping[str, Topic], *, create: bool = True, replication: int = -1
+) -> Mapping[str, Topic]:
+    """Return the topics as the cluster has them, after creating what is missing if `create`.
+
+    A topic that exists keeps its own partitions and settings. `replication` -1 is the cluster's default.
+
+    Raises:
+        LogRefused: topics are missing and may not be created; the text names them.
+        LogUnavailable: the cluster does not answer.
+
+    """
+    connection.reach()
+    watchdog = Watchdog(f"{connection.client}-admin")
+    try:
+        with faults("looking for topics"):
+            admin = watchdog.call(lambda: _open(connection), connection.patience * 1.5)
+        try:
+            with faults("creating topics"):
+                return watchdog.call(
+                    lambda: _provision(admin, connection, topics, create=create, replication=replication),
+                    connection.patience * 1.5,
+                )
+        finally:
+            watchdog.call(admin.close, 5.0)
+    finally:
+        watchdog.close()
+
+
+def _open(connection: Connection) -> Any:
+    return KafkaAdminClient(**connection.settings(), request_timeout_ms=int(connection.patience * 1_000))
+
+
+def _provision(
+    admin: Any, connection: Connection, topics: Mapping[str, Topic], *, create: bool, replication: int
+) -> Mapping[str, Topic]:
+    counts = _counts(admin, connection, topics)
+    missing = [topic for topic in topics.values() if topic.name not in counts]
+    if missing and create:
+        wanted = {connection.prefix + topic.name: _options(topic, replication) for topic in missing}
+        try:
+            admin.create_topics(wanted, wait_for_metadata=True)
+        except TopicAlreadyExistsError:
+            pass  # another process was quicker
+        except AuthorizationError as error:
+            raise LogRefused(f"{_absent(connection, missing)}: let this user create them ({error})") from error
+        counts = _counts(admin, connection, topics)
+        missing = [topic for topic in topics.values() if topic.name not in counts]
+    if missing:
+        raise LogRefused(f"{_absent(connection, missing)}: create them, or allow it to be done here")
+    return MappingProxyType({name: replace(topic, partitions=counts[name]) for name, topic in topics.items()})
+
+
+def _counts(admin: Any, connection: Connection, topics: Mapping[str, Topic]) -> dict[str, int]:
+    found = admin.describe_topics([connection.prefix + name for name in topics])
+    return {t["name"].removeprefix(connection.prefix): len(t["partitions"]) for t in found if not t["error_code"]}
+
+
+def _absent(connection: Connection, missing: list[Topic]) -> str:
+    wanted = (f"{connection.prefix}{topic.name} ({topic.partitions} partitions)" for topic in missing)
+    return f"the Kafka topics {', '.join(wanted)} do not exist"
+
+
+def _options(topic: Topic, replication: int) -> dict[str, Any]:
+    settings = {
+        "cleanup.policy": "compact" if topic.compacted else "delete",
+        "max.message.bytes": str(MAX_BATCH),
+        "message.timestamp.type": "LogAppendTime",
+        "retention.ms": "-1" if topic.keep_seconds is None else str(int(topic.keep_seconds * 1_000)),
+        "retention.bytes": "-1" if topic.keep_bytes is None else str(topic.keep_bytes),
+    }
+    return {"num_partitions": topic.partitions, "replication_factor": replication, "configs": settings}

@@ -1,0 +1,160 @@
+"""Run a real Apache Kafka, one node in KRaft mode, until stopped: by hand (`make kafka`) and for the tests."""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CLUSTER = "QXNrYW5jZVRlc3RzMDAwMQ"  # any 16 bytes in base64
+SETTINGS = """
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+controller.quorum.voters=1@127.0.0.1:{controller}
+log.dirs={data}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=5
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=5
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
+log.cleaner.dedupe.buffer.size=4194304
+num.network.threads=2
+num.io.threads=4
+"""
+
+
+class Unavailable(Exception):
+    """No broker can be had here; the text is the reason."""
+
+
+def jars(cache):
+    """Return the folder of Kafka's jars, fetched with Maven on first use."""
+    version = re.search(r"<kafka.version>(.+)</kafka.version>", (HERE / "pom.xml").read_text()).group(1)
+    folder = cache / f"kafka-{version}"
+    if (folder / f"kafka_2.13-{version}.jar").exists():
+        return folder
+    if shutil.which("mvn") is None:
+        raise Unavailable("Maven (mvn) is not installed, and Kafka's jars are not in the cache")
+    cache.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f"kafka-{version}-", dir=cache))
+    command = ["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), "dependency:copy-dependencies"]
+    try:
+        done = subprocess.run(
+            [*command, "-DincludeScope=runtime", f"-DoutputDirectory={fresh}"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise Unavailable(f"Maven could not fetch Kafka's jars: {(done.stdout + done.stderr)[:500]}")
+        if not folder.exists():  # else somebody was quicker
+            fresh.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def free_ports(count):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for listening in sockets:
+            listening.bind(("127.0.0.1", 0))
+        return [listening.getsockname()[1] for listening in sockets]
+
+
+def start(folder, data, port, controller):
+    """Start the broker over `data`, formatted on first use, and return its process."""
+    if shutil.which("java") is None:
+        raise Unavailable("Java is not installed; Kafka needs Java 17 or newer")
+    java = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{folder}/*"]
+    settings = data / "server.properties"
+    settings.write_text(SETTINGS.format(port=port, controller=controller, data=data / "logs"))
+    with (data / "server.log").open("ab") as output:
+        if not (data / "logs" / "meta.properties").exists():
+            format_ = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(settings)]
+            subprocess.run([*java, *format_], stdout=output, stderr=output, timeout=120, check=True)
+        return subprocess.Popen(
+            [*java, "kafka.Kafka", str(settings)], stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+
+
+def await_port(process, port, seconds=90.0):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise Unavailable(f"Kafka ended with status {process.returncode}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+            return
+        time.sleep(0.1)
+    raise Unavailable(f"Kafka did not listen within {seconds:.0f} s")
+
+
+def stop(process):
+    process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(15)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=9092, help="0 takes a free one")
+    parser.add_argument("--data", type=Path, help="kept folder; without it a temporary one")
+    parser.add_argument("--attached", action="store_true", help="print one line of JSON, end when stdin is closed")
+    asked = parser.parse_args()
+    cache = Path(os.environ.get("ASKANCE_CACHE") or Path.home() / ".cache" / "askance")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with tempfile.TemporaryDirectory(prefix="askance-kafka-") as temporary:
+        data = asked.data or Path(temporary)
+        data.mkdir(parents=True, exist_ok=True)
+        port, controller = free_ports(2)
+        port = asked.port or port
+        begun = time.monotonic()
+        try:
+            process = start(jars(cache), data, port, controller)
+        except (Unavailable, subprocess.SubprocessError, OSError) as error:
+            sys.exit(f"no Kafka: {error}")
+        try:
+            await_port(process, port)
+            if asked.attached:
+                sys.stdout.write(json.dumps({"servers": f"127.0.0.1:{port}", "pid": process.pid}) + "\n")
+                sys.stdout.flush()
+                sys.stdin.read()
+            else:
+                seconds = time.monotonic() - begun
+                sys.stdout.write(f"Kafka listens at 127.0.0.1:{port} after {seconds:.1f} s; stop it with Ctrl-C\n")
+                sys.stdout.flush()
+                process.wait()
+        except Unavailable as error:
+            tail = (data / "server.log").read_text(errors="replace")[-1_000:]
+            sys.exit(f"no Kafka: {error}\n{tail}")
+        except KeyboardInterrupt:
+            pass
+        finally:
+            stop(process)
+
+
+if __name__ == "__main__":
+    main()
