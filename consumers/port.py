@@ -22,6 +22,7 @@ class Consumer(Protocol):
 
         Raises:
             LogUnavailable: the log is out of reach; this consumer is then only good for `close`.
+            LogRefused: the same, and waiting will not heal it.
 
         """
         ...

@@ -8,9 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from consumers.port import LogRefused, LogUnavailable
+from consumers.port import LogRefused
 from models.records import Position, Record
-from producers.sqlite import OFFSET_BITS, connect, fault, faults, transaction
+from producers.sqlite import OFFSET_BITS, connect, faults, transaction
 
 PAUSE: Final = 0.01
 """Seconds between two looks whether anything was written."""
@@ -61,14 +61,12 @@ class SqliteReader:
 
     def poll(self, limit: int, timeout: float) -> list[Record]:
         deadline = time.monotonic() + timeout
-        while True:
-            try:
+        with faults(self._path):
+            while True:
                 seen = self._version()
                 records = self._read(limit)
                 if records or not self._changes(seen, deadline):
                     return records
-            except sqlite3.Error as error:
-                raise LogUnavailable(str(fault(self._path, error))) from error
 
     def _version(self) -> int:
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])

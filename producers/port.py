@@ -30,6 +30,7 @@ class Producer(Protocol):
 
         Raises:
             DeliveryFailed: nothing of it, or an unknown outcome; never a part of it.
+            LogRefused: nothing of it; the log cannot be written until somebody changes something.
             RecordRefused: nothing of it; one record is too large, without the key it needs, or for no topic we know.
 
         """

@@ -182,7 +182,10 @@ class SqliteWriter:
                     self._pass(past)
                 self._forget(limit=1_000 + 2 * len(records))
         except sqlite3.Error as error:
-            raise DeliveryFailed(str(fault(self._path, error))) from error
+            reason = fault(self._path, error)
+            if isinstance(reason, LogRefused):
+                raise reason from error
+            raise DeliveryFailed(str(reason)) from error
         self._turn += 1
 
     def _append(self, records: Sequence[Outgoing]) -> None:
