@@ -1,26 +1,16 @@
 """The learning step: queries and labels in, joined in the ledger, weighed and applied to the model."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
-from models.messages import Reason
-from models.records import Outgoing
-
-
-class Outcome(StrEnum):
-    """What became of one label: the closed list."""
-
-    APPLIED = "applied"
-    REPLACED = "replaced"
-    REPEATED = "repeated"
-    SKIPPED = "skipped"
-    DELETED = "deleted"
-    UNKNOWN_QUERY = "unknown_query"
-    EXPIRED = "expired"
-    WITHDRAWN = "withdrawn"
-    SETTLED = "settled"
-    EMPTY = "empty"
+from models.joining import CLOSED, Outcome, State, as_targets, chances_of, settle, usable
+from models.learner import Learner
+from models.lessons import Lesson
+from models.messages import Label, Malformed, Message, Query, Reason, Tally, encode, read, reject
+from models.records import Outgoing, Position, Record
+from service.ledger import Batch, Kept, Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +21,211 @@ class Learnt:
     queries: int  # new ones read
     outcomes: Mapping[Outcome, int]
     ignored: Mapping[str, int]  # answers left aside inside good labels: unknown_output, not_asked
-    rejected: Mapping[Reason, int]
+    rejected: Mapping[tuple[str, Reason], int]  # by topic and reason
     delays: tuple[float, ...]  # seconds from asking to the label's arrival, one per applied label
     batch: int | None  # number of the batch of updates this made; None if none
-    lessons: int  # answers applied to the model
+    lessons: int  # queries the model learnt from
     steps: int  # optimiser steps taken
     states: Mapping[str, int]  # the ledger's balance after it: issued, open, answered, skipped, expired, withdrawn
-    model: int  # version that now serves
-    seconds: Mapping[str, float]  # by stage: decode, join, update, snapshot
+    model: int  # version of the learner after it
+    seconds: Mapping[str, float]  # by stage: decode, join, update
+
+
+@dataclass(slots=True)
+class _Joined:
+    """What the joining of one batch of records came to."""
+
+    queries: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    ignored: Counter[str] = field(default_factory=Counter)
+    delays: list[float] = field(default_factory=list)
+    lessons: dict[str, tuple[Query, Mapping[str, float]]] = field(default_factory=dict)  # by query, newest
+
+
+# A label of these outcomes never counts, whatever comes later.
+NOTHING: Final = (Outcome.EXPIRED, Outcome.WITHDRAWN, Outcome.EMPTY)
+
+Taken = tuple[Record, Message | None]  # None withdraws the query that the key names
+
+
+def learn(
+    records: Sequence[Record],
+    past: Position,
+    ledger: Ledger,
+    learner: Learner,
+    *,
+    wanted: int,
+    limit: int,
+    now: float,
+    caught_up: bool,
+    clock: Callable[[], float],
+) -> Learnt:
+    """Join records in the ledger and let the model learn from what that changed.
+
+    Args:
+        records: of the topics `queries`, `labels` and `tallies`, in any order.
+        past: the place after them; stored in the same transaction as what they did.
+        ledger: changed, in one transaction, before the model is.
+        learner: changed afterwards, by the batch the ledger then holds.
+        wanted: annotators whose answers settle a query.
+        limit: largest payload decoded, in bytes.
+        now: seconds since the epoch.
+        caught_up: nothing older waits in the log, so that open queries may expire by `now`.
+        clock: monotonic seconds, for the timings.
+
+    """
+    started = clock()
+    taken, rejections = _decode(records, limit)
+    outgoing = tuple(Outgoing("rejections", record.key, encode(reject(record, error))) for record, error in rejections)
+    decoded = clock()
+    with ledger.transaction():
+        joined = _join(taken, ledger, set(learner.outputs), wanted)
+        if caught_up:
+            ledger.expire(now)
+        batch = None
+        if joined.lessons:
+            batch = ledger.add_lessons([(name, shares) for name, (_, shares) in joined.lessons.items()], now)
+        ledger.read_past(past)
+        ledger.put_out(outgoing)
+    written = clock()
+    steps = 0
+    if batch is not None:
+        steps = apply(Batch(batch, None, tuple(joined.lessons.values())), learner)
+    return Learnt(
+        outgoing=outgoing,
+        queries=joined.queries,
+        outcomes=joined.outcomes,
+        ignored=joined.ignored,
+        rejected=Counter((record.topic, error.reason) for record, error in rejections),
+        delays=tuple(joined.delays),
+        batch=batch,
+        lessons=len(joined.lessons),
+        steps=steps,
+        states=ledger.balance(),
+        model=learner.version,
+        seconds={"decode": decoded - started, "join": written - decoded, "update": clock() - written},
+    )
+
+
+def apply(batch: Batch, learner: Learner) -> int:
+    """Let the model take one batch of the ledger; return the optimiser steps it took.
+
+    The one way in which a model changes: the live step, a restart and a rebuild all come through here.
+    """
+    if batch.outputs is not None:
+        learner.change_outputs(batch.number, batch.outputs)
+        return 0
+    lessons = [
+        Lesson(
+            query=query.id,
+            product=query.product,
+            targets=as_targets(shares, learner.outputs),
+            chance=chances_of(query, learner.outputs),
+        )
+        for query, shares in batch.lessons
+    ]
+    return learner.update(batch.number, lessons).steps
+
+
+def _decode(records: Sequence[Record], limit: int) -> tuple[list[Taken], list[tuple[Record, Malformed]]]:
+    kinds: dict[str, type[Message]] = {"queries": Query, "labels": Label, "tallies": Tally}
+    taken: list[Taken] = []
+    rejections = []
+    for record in records:
+        if record.value is None and record.topic == "queries" and record.key is not None:
+            taken.append((record, None))
+            continue
+        try:
+            # A query carries a whole product and its terms: it may be larger than what comes in from outside.
+            taken.append(
+                (record, read(kinds[record.topic], record, limit=limit if record.topic == "labels" else 4 * limit))
+            )
+        except Malformed as error:
+            rejections.append((record, error))
+    return taken, rejections
+
+
+def _join(taken: Sequence[Taken], ledger: Ledger, outputs: set[str], wanted: int) -> _Joined:
+    joined = _Joined()
+    for record, message in taken:
+        if message is None:
+            _withdraw(record.key or b"", ledger)
+        elif isinstance(message, Query):
+            if ledger.add_query(message, record.at):
+                joined.queries += 1
+                for place, label, at, _ in ledger.answers(message.id):
+                    _weigh(place, label, at, ledger, joined, wanted)
+        elif isinstance(message, Label):
+            place = ledger.add_answer(message, record.at)
+            joined.ignored["unknown_output"] += sum(output not in outputs for output in message.answers)
+            _weigh(place, message, record.at, ledger, joined, wanted)
+        elif isinstance(message, Tally):
+            span = (message.first, message.last)
+            ledger.add_traffic((message.topic, message.partition), span, message.n, message.asked, message.chance)
+            ledger.scale = message.scale
+    return joined
+
+
+def _withdraw(key: bytes, ledger: Ledger) -> None:
+    identity = key.decode(errors="replace")
+    kept = ledger.query(identity)
+    if kept is not None and kept.state in (State.OPEN, State.SKIPPED):
+        ledger.move(identity, State.WITHDRAWN, {})
+
+
+def _weigh(place: int, label: Label, at: float, ledger: Ledger, joined: _Joined, wanted: int) -> None:
+    """Give one kept label its outcome, and its query the state and the lesson that follow."""
+    kept = ledger.query(label.query)
+    outcome = Outcome.UNKNOWN_QUERY if kept is None else _outcome(place, label, at, kept, ledger, wanted)
+    ledger.set_outcome(place, outcome)
+    joined.outcomes[outcome] += 1
+    if kept is None or outcome in NOTHING or outcome is Outcome.REPEATED:
+        return
+    asked = kept.query.ask
+    joined.ignored["not_asked"] += sum(output not in asked for output in label.answers)
+    settlement = settle(_newest(place, label.query, ledger), asked, wanted)
+    ledger.move(label.query, settlement.state, settlement.shares)
+    if settlement.shares != kept.shares:
+        joined.lessons.pop(label.query, None)
+        joined.lessons[label.query] = (kept.query, settlement.shares)
+    if outcome is Outcome.APPLIED:
+        joined.delays.append(max(0.0, at - kept.query.asked_at))
+
+
+def _newest(place: int, query: str, ledger: Ledger) -> list[Label]:
+    """Each annotator's newest label up to `place` that counts, in the order of their first."""
+    newest: dict[str, Label] = {}
+    for other, label, _, outcome in ledger.answers(query):
+        if other <= place and outcome not in NOTHING:
+            newest[label.annotator] = label
+    return list(newest.values())
+
+
+def _outcome(place: int, label: Label, at: float, kept: Kept, ledger: Ledger, wanted: int) -> Outcome:
+    if kept.state in CLOSED:
+        return Outcome.WITHDRAWN if kept.state is State.WITHDRAWN else Outcome.EXPIRED
+    asked, before = kept.query.ask, _before(place, label, ledger)
+    standing = before is not None and not before.deleted
+    if label.deleted:
+        return Outcome.DELETED if standing else Outcome.EMPTY
+    if not usable(label, asked):
+        return Outcome.EMPTY
+    if before is None and at > kept.query.expires_at:
+        return Outcome.EXPIRED
+    if before is not None and standing and (before.answers, before.skipped) == (label.answers, label.skipped):
+        return Outcome.REPEATED
+    if label.skipped:
+        return Outcome.SKIPPED
+    # The label itself is kept already, so it stands in its annotator's place among the newest.
+    if label.annotator not in settle(_newest(place, label.query, ledger), asked, wanted).counted:
+        return Outcome.SETTLED
+    return Outcome.REPLACED if standing else Outcome.APPLIED
+
+
+def _before(place: int, label: Label, ledger: Ledger) -> Label | None:
+    """The same annotator's label before this one, if it counts for anything."""
+    mine = None
+    for other, one, _, outcome in ledger.answers(label.query):
+        if other < place and one.annotator == label.annotator and outcome not in NOTHING:
+            mine = one
+    return mine

@@ -1,13 +1,18 @@
-"""The scoring step: records of products in, predictions, queries, rejections and a tally out."""
+"""The scoring step: records of products in, predictions, queries, rejections and tallies out."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.messages import Reason
-from models.records import Outgoing
+from models.chance import draw
+from models.features import featurise
+from models.messages import Malformed, Product, Reason, Rejection, encode, read, reject
+from models.records import Outgoing, Record
+from models.snapshot import Snapshot
+from service.deciding import Asking, Decided, predictions, queries, tallies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +22,7 @@ class Scored:
     outgoing: tuple[Outgoing, ...]
     arrivals: int
     asked: int
-    rejected: Mapping[Reason, int]
+    rejected: Mapping[tuple[str, Reason], int]  # by topic and reason
     chances: NDArray[np.float64]  # (arrivals,), each in [p_min, 1]
     positives: Mapping[str, int]  # by output, decided positive in this batch
     model: int
@@ -25,3 +30,73 @@ class Scored:
     target: float  # share of arrivals wanted
     scale: float  # the budget's scale after this batch
     seconds: Mapping[str, float]  # by stage: decode, featurise, classify, decide, encode
+
+
+def score(
+    records: Sequence[Record],
+    snapshot: Snapshot,
+    asking: Asking,
+    *,
+    scale: float,
+    limit: int,
+    now: float,
+    clock: Callable[[], float],
+) -> Scored:
+    """Score products and decide which to ask about.
+
+    Args:
+        records: of the topic `products`, in log order within each partition.
+        snapshot: the model that serves; scores, chances and thresholds come from it alone.
+        asking: how chances are made.
+        scale: the budget's scale after the arrivals before these.
+        limit: largest payload decoded, in bytes.
+        now: seconds since the epoch.
+        clock: monotonic seconds, for the timings.
+
+    """
+    times = [clock()]
+    products, places, rejections = _decode(records, limit)
+    times.append(clock())
+    features = featurise(products, bits=snapshot.bits)
+    times.append(clock())
+    members = snapshot.members(features)
+    scores = members.mean(axis=2, dtype=np.float32)  # (n, K)
+    times.append(clock())
+    judged = asking.judge(members, snapshot, scale)
+    draws = np.array([draw(asking.key, asking.stream, place.arrival) for place in places], dtype=np.float64)
+    decided = Decided(scores, scores >= snapshot.thresholds, judged, draws, judged.chances.asked(draws))
+    times.append(clock())
+    outgoing = [
+        *(Outgoing("rejections", record.key, encode(one)) for record, one in rejections),
+        *predictions(products, places, decided, snapshot, asking, now),
+        *queries(products, places, decided, snapshot, asking, now),
+        *tallies(places, decided, snapshot, asking, now),
+    ]
+    times.append(clock())
+    stages = ("decode", "featurise", "classify", "decide", "encode")
+    return Scored(
+        outgoing=tuple(outgoing),
+        arrivals=len(products),
+        asked=int(decided.asked.sum()),
+        rejected=Counter((record.topic, one.reason) for record, one in rejections),
+        chances=judged.chances.product,
+        positives=dict(zip(snapshot.outputs, decided.positive.sum(axis=0).tolist(), strict=True)),
+        model=snapshot.version,
+        policy=asking.policy.name,
+        target=asking.share,
+        scale=judged.scale,
+        seconds=dict(zip(stages, np.diff(times).tolist(), strict=True)),
+    )
+
+
+def _decode(
+    records: Sequence[Record], limit: int
+) -> tuple[list[Product], list[Record], list[tuple[Record, Rejection]]]:
+    products, places, rejections = [], [], []
+    for record in records:
+        try:
+            products.append(read(Product, record, limit=limit))
+            places.append(record)
+        except Malformed as error:
+            rejections.append((record, reject(record, error)))
+    return products, places, rejections

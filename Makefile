@@ -1,0 +1,55 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PACKAGES := service models consumers producers
+
+.PHONY: demo test check format kafka bench bench-simulate clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    install, run the whole loop on a generated feed, show it learning"
+	@echo "make test    install what the tests need, Kafka included, and run them all"
+	@echo "make check   lint, types, imports, unit and contract tests on the embedded log (under two minutes)"
+	@echo "make kafka   start a real Kafka broker for hand use (Ctrl-C stops it)"
+	@echo "make bench   the benchmarks; DATA=folder with the labelled feeds"
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.checked: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[check]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/askance demo
+
+test: $(VENV)/.checked
+	$(BIN)/coverage erase
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+check: $(VENV)/.checked
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -m "not kafka and not slow"
+
+format: $(VENV)/.checked
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+kafka: $(VENV)/.checked
+	$(BIN)/python tests/broker/run.py
+
+DATA ?= ../shared/data
+bench: bench-simulate
+
+bench-simulate: $(VENV)/.checked
+	$(BIN)/python benchmarks/simulate_table.py $(DATA)
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

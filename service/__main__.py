@@ -1,0 +1,5 @@
+"""`python -m service` is `askance`."""
+
+from service.cli import main
+
+main()

@@ -1,0 +1,239 @@
+"""The only file that names concrete classes: settings in, a service and its log out."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+import torch
+from prometheus_client import CollectorRegistry
+
+from consumers.port import Consumer
+from consumers.sqlite import SqliteReader
+from models.learner import Learner
+from models.policies import POLICIES
+from models.records import Position
+from producers.port import Producer
+from producers.sqlite import FILE, SqliteWriter
+from producers.topics import topics
+from service.checkpoints import Restored, fingerprint, rebuild, restore
+from service.deciding import Asking
+from service.feeds import read_outputs
+from service.http import Health
+from service.keeping import Every, Keeper
+from service.ledger import Ledger
+from service.loop import Log, Pace, Service
+from service.metrics import Metrics
+from service.settings import Misconfigured, Settings
+
+log = structlog.get_logger("assembly")
+
+DAY = 86_400.0
+LEARNER_READS = ("queries", "labels", "tallies")
+
+
+def outputs_of(settings: Settings) -> tuple[str, ...]:
+    """The outputs by name: of the settings, else of the outputs file.
+
+    Raises:
+        Misconfigured: neither names any, or both do.
+
+    """
+    if settings.outputs and settings.outputs_file:
+        raise Misconfigured("outputs and outputs_file: give one of them, not both")
+    names = read_outputs(settings.outputs_file) if settings.outputs_file else settings.outputs
+    if not names:
+        raise Misconfigured(
+            "outputs: none are named; give `--outputs FILE`, or `outputs` or `outputs_file` in the file"
+        )
+    return names
+
+
+def key_of(settings: Settings, *, make: bool) -> bytes:
+    """The secret key of the draws: from the settings, else kept beside the ledger.
+
+    Raises:
+        Misconfigured: there is none, and it is not to be made.
+
+    """
+    if settings.asking.seed:
+        return hashlib.blake2b(settings.asking.seed.encode(), digest_size=32).digest()
+    path = settings.data_dir / "seed"
+    if make and not path.exists():
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32), encoding="ascii")
+    try:
+        seed = path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise Misconfigured(f"asking.seed: not given, and {path} cannot be read ({error.strerror})") from error
+    return hashlib.blake2b(seed.encode(), digest_size=32).digest()
+
+
+def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:
+    """The rule by which arrivals are asked about."""
+    asking = settings.asking
+    return Asking(
+        policy=POLICIES[asking.policy],
+        unit=asking.unit,
+        share=asking.share,
+        p_min=asking.p_min,
+        eta=asking.eta,
+        key=key_of(settings, make=make_key),
+        stream=settings.stream,
+        expires=asking.expires_days * DAY,
+    )
+
+
+def learner_maker(settings: Settings) -> Callable[[tuple[str, ...]], Learner]:
+    """How a learner is born under these settings."""
+    if settings.learning.threads:
+        torch.set_num_threads(settings.learning.threads)
+    device = torch.device(settings.learning.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise Misconfigured(f"learning.device = {settings.learning.device!r}: no GPU can be used here; take 'cpu'")
+    return lambda outputs: Learner(outputs, settings.model, seed=settings.learning.seed, device=str(device))
+
+
+def name_of(settings: Settings) -> str:
+    """Fingerprint of all that a model's state depends on."""
+    return fingerprint(settings.model, settings.learning.seed)
+
+
+def restored(settings: Settings, ledger: Ledger) -> Restored:
+    """The learner as the ledger has it."""
+    directory = settings.data_dir / "checkpoints"
+    return restore(directory, ledger, name_of(settings), make=learner_maker(settings))
+
+
+def rebuilt(settings: Settings, ledger: Ledger) -> Learner:
+    """The learner as it follows from the ledger alone."""
+    return rebuild(ledger, learner_maker(settings))
+
+
+def outputs_known(settings: Settings, ledger: Ledger | None) -> tuple[str, ...]:
+    """The outputs the ledger has, else those of the settings, else none."""
+    if ledger is not None and (known := ledger.outputs()):
+        return known
+    return outputs_of(settings) if settings.outputs or settings.outputs_file else ()
+
+
+def settle_outputs(ledger: Ledger, wanted: tuple[str, ...], confirmed: tuple[str, ...]) -> None:
+    """Write the outputs into the ledger if they are new there.
+
+    Raises:
+        Misconfigured: an output would be dropped with all it has learnt, unconfirmed.
+
+    """
+    known = ledger.outputs()
+    removed = [output for output in known if output not in wanted]
+    if unconfirmed := [output for output in removed if output not in confirmed]:
+        raise Misconfigured(
+            f"outputs: {', '.join(unconfirmed)} would be dropped with all they have learnt; "
+            "name them again, or confirm with learning.confirm_removed"
+        )
+    # Known outputs keep their order: only what really changes is a change.
+    arranged = (
+        *(output for output in known if output in wanted),
+        *(output for output in wanted if output not in known),
+    )
+    if arranged != known:
+        with ledger.transaction():
+            ledger.add_outputs(arranged, time.time())
+
+
+def make_service(settings: Settings, registry: CollectorRegistry, *, patience: float = 120.0) -> Service:
+    """Bring the service to where it stopped, or to its beginning; it serves once the log is open.
+
+    Raises:
+        Misconfigured, LedgerUnusable, BadFeed: each says what to do.
+
+    """
+    outputs = outputs_of(settings)
+    asking = asking_of(settings, make_key=True)
+    ledger = Ledger(settings.data_dir)
+    try:
+        settle_outputs(ledger, outputs, settings.learning.confirm_removed)
+        learner, checkpoint, batches = restored(settings, ledger)
+        log.info(
+            "restored", model=learner.version, checkpoint=checkpoint, batches=batches, outputs=len(learner.outputs)
+        )
+        metrics = Metrics(registry, learner.outputs, version=version("askance"))
+        health = Health(time.monotonic, patience=patience)
+        health.ready("model")
+        return Service(
+            ledger=ledger,
+            learner=learner,
+            snapshot=learner.snapshot(),
+            asking=asking,
+            scale=ledger.scale or 1.0,
+            pace=Pace(
+                products=settings.log.batch,
+                answers=settings.learning.batch,
+                wait=settings.log.wait_seconds,
+                max_bytes=settings.log.max_bytes,
+                annotators=settings.learning.annotators_per_query,
+            ),
+            keeper=Keeper(
+                directory=settings.data_dir / "checkpoints",
+                settings=name_of(settings),
+                kept=settings.learning.checkpoints_kept,
+                every=Every(settings.learning.checkpoint_seconds),
+                batch=checkpoint if not batches else None,
+            ),
+            metrics=metrics,
+            health=health,
+            expiry=Every(10.0),
+            display=Every(1.0),
+        )
+    except BaseException:
+        ledger.close()
+        raise
+
+
+class Clients(NamedTuple):
+    """How to reach the log, whichever it is."""
+
+    read: Callable[[tuple[str, ...], str, Position | None], Consumer]  # topics, group, own start or the group's
+    write: Callable[[str], Producer]  # name of the writer, one live process each
+
+
+def clients(settings: Settings) -> Clients:
+    """Choose the log: Kafka where a bootstrap address is set, else the embedded one."""
+    return _embedded(settings)
+
+
+def _embedded(settings: Settings) -> Clients:
+    made = topics(partitions=settings.log.partitions, keep_bytes=settings.log.keep_bytes)
+    path: Path = settings.data_dir / FILE
+
+    def read(names: tuple[str, ...], group: str, start: Position | None) -> Consumer:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        return SqliteReader(path, topics=names, group=group, start=start)
+
+    def write(_: str) -> Producer:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        return SqliteWriter(path, topics=made)
+
+    return Clients(read, write)
+
+
+def log_opener(settings: Settings, ledger: Ledger) -> Callable[[], Log]:
+    """How the service opens its log: the scorer in its group, the learner where the ledger stands."""
+    reach, group = clients(settings), settings.kafka.group
+    learner = f"{group}-learner"
+
+    def opened() -> Log:
+        producer = reach.write(f"{settings.stream}-{settings.kafka.instance}")
+        products = reach.read(("products",), group, None)
+        return Log(
+            products=products,
+            answers=reach.read(LEARNER_READS, learner, ledger.position(learner)),
+            producer=producer,
+        )
+
+    return opened

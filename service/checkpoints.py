@@ -1,0 +1,146 @@
+"""Checkpoints: the learner's state on disk, whole or not at all, and the way back from one."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import structlog
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from models.learner import Learner
+from models.lessons import LearnerSettings
+from service.learn import apply
+from service.ledger import Batch, Checkpoint, Ledger
+from service.ledger_file import LedgerUnusable
+
+log = structlog.get_logger("checkpoints")
+
+
+class Restored(NamedTuple):
+    """A learner brought up to the ledger's newest batch, and from where."""
+
+    learner: Learner
+    checkpoint: int | None  # batch of the checkpoint used; None if rebuilt from the first batch
+    batches: int  # batches applied after it
+
+
+def fingerprint(settings: LearnerSettings, seed: int) -> str:
+    """Name the settings a state belongs to; another model cannot use it."""
+    plain = json.dumps([asdict(settings), seed], sort_keys=True, default=str)
+    return hashlib.sha256(plain.encode()).hexdigest()[:16]
+
+
+def write(directory: Path, learner: Learner) -> Checkpoint:
+    """Write the learner's state; only a file that is wholly on disk ever has its final name.
+
+    Raises:
+        OSError: it could not be written; nothing of it remains.
+
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    data = save(learner.state())
+    digest = hashlib.sha256(data).hexdigest()
+    final = directory / f"model-{learner.version:012d}-{digest[:12]}.safetensors"
+    partial = final.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(final)
+        _sync_directory(directory)
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+    return Checkpoint(learner.version, final.name, digest)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def tidy(directory: Path, ledger: Ledger, kept: int) -> None:
+    """Remove all but the newest `kept` checkpoints, and what an earlier crash left half-written."""
+    with ledger.transaction():
+        old = ledger.forget_checkpoints(kept)
+    for name in old:
+        (directory / name).unlink(missing_ok=True)
+    for partial in directory.glob("*.partial"):
+        partial.unlink(missing_ok=True)
+
+
+def _read(path: Path, digest: str) -> Mapping[str, Any] | None:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        log.warning("checkpoint_unreadable", file=path.name, error=str(error))
+        return None
+    if hashlib.sha256(data).hexdigest() != digest:
+        log.warning("checkpoint_damaged", file=path.name, error="its digest is not the recorded one")
+        return None
+    try:
+        return load(data)
+    except SafetensorError as error:
+        log.warning("checkpoint_damaged", file=path.name, error=str(error))
+        return None
+
+
+def restore(directory: Path, ledger: Ledger, settings: str, *, make: Callable[[tuple[str, ...]], Learner]) -> Restored:
+    """Bring a learner up to the ledger's newest batch: newest good checkpoint, then the batches after it.
+
+    Args:
+        directory: where the checkpoints are.
+        ledger: holds every batch there ever was; batch 0 names the first outputs.
+        settings: fingerprint of the model's; a checkpoint of other settings is passed over.
+        make: makes a new-born learner with the given outputs.
+
+    Raises:
+        LedgerUnusable: the ledger has no batch to start from.
+
+    """
+    for checkpoint in ledger.checkpoints(settings):
+        state = _read(directory / checkpoint.file, checkpoint.digest)
+        if state is not None and checkpoint.batch <= ledger.last_batch():
+            learner = make(ledger.outputs(until=checkpoint.batch))
+            learner.restore(dict(state))
+            return Restored(learner, checkpoint.batch, _catch_up(learner, ledger))
+    learner = _born(ledger, make)
+    return Restored(learner, None, _catch_up(learner, ledger))
+
+
+def rebuild(ledger: Ledger, make: Callable[[tuple[str, ...]], Learner]) -> Learner:
+    """Learn everything anew from the ledger alone.
+
+    Raises:
+        LedgerUnusable: the ledger has no batch to start from.
+
+    """
+    learner = _born(ledger, make)
+    _catch_up(learner, ledger)
+    return learner
+
+
+def _born(ledger: Ledger, make: Callable[[tuple[str, ...]], Learner]) -> Learner:
+    first: Batch | None = next(ledger.batches(-1), None)
+    if first is None or first.outputs is None:
+        raise LedgerUnusable(f"ledger {ledger.path} holds no batch: nothing has run on it yet")
+    return make(first.outputs)
+
+
+def _catch_up(learner: Learner, ledger: Ledger) -> int:
+    applied = 0
+    for batch in ledger.batches(learner.version):
+        apply(batch, learner)
+        applied += 1
+    return applied

@@ -1,0 +1,149 @@
+"""The command line: `askance COMMAND`; 0 done, 1 failed, 2 misuse."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.console import Console
+
+from models.faults import LogRefused, LogUnavailable
+from producers.port import DeliveryFailed
+from service.feeds import BadFeed
+from service.http import AddressRefused, Endpoints, application
+from service.ledger_file import LedgerUnusable
+from service.logs import configure
+from service.settings import Misconfigured, Settings, as_plain, read_settings
+
+FAILED, MISUSE = 1, 2
+
+app = typer.Typer(
+    help="Askance asks when in doubt: scores a feed, decides whom to ask, learns from the answers, proves its quality.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+out, err = Console(), Console(stderr=True)
+
+Outputs = Annotated[Path | None, typer.Option("--outputs", help="Outputs file: NAME.outputs.json, or one name a line.")]
+Config = Annotated[Path | None, typer.Option("--config", envvar="ASKANCE_CONFIG", help="Settings, as TOML.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Ledger, checkpoints and the embedded log.")]
+Kafka = Annotated[str | None, typer.Option("--kafka", help="HOST:PORT of a broker; without it, the embedded log.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, any setting by dotted name; repeatable.")]
+
+
+def settings_from(
+    config: Path | None,
+    *,
+    data_dir: Path | None = None,
+    kafka: str | None = None,
+    outputs: Path | None = None,
+    sets: list[str] | None = None,
+) -> Settings:
+    """Read the settings, with what the command line gives on top."""
+    changes: dict[str, Any] = {"data_dir": data_dir, "kafka.bootstrap": kafka, "outputs_file": outputs}
+    given = {name: str(value) for name, value in changes.items() if value is not None}
+    for text in sets or []:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise Misconfigured(f"--set {text}: KEY=VALUE is expected, as in --set asking.share=0.05")
+        given[name.strip()] = value.strip()
+    return read_settings(config, given)
+
+
+@contextmanager
+def stopping() -> Iterator[Event]:
+    """An event that SIGTERM and SIGINT set; the second SIGINT interrupts."""
+    stop = Event()
+
+    def heard(number: int, _: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, heard) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@app.command()
+def run(
+    outputs: Outputs = None,
+    config: Config = None,
+    data_dir: DataDir = None,
+    kafka: Kafka = None,
+    sets: Sets = None,
+) -> None:
+    """Score, ask and learn, until stopped: both roles in one process.
+
+    SIGTERM or Ctrl-C finishes the batch, commits, writes a checkpoint and ends.
+
+    Examples:
+
+        askance run --outputs shop.outputs.json
+
+        askance run --config askance.toml --kafka broker:9092
+    """
+    from prometheus_client import CollectorRegistry
+
+    from service.assembly import log_opener, make_service
+    from service.loop import run as serve
+
+    settings = settings_from(config, data_dir=data_dir, kafka=kafka, outputs=outputs, sets=sets)
+    configure()
+    log = structlog.get_logger("askance")
+    registry = CollectorRegistry()
+    with stopping() as stop:
+        service = make_service(settings, registry)
+        try:
+            endpoints = None
+            if settings.http.enabled:
+                endpoints = Endpoints(
+                    application(service.health, registry), host=settings.http.host, port=settings.http.port
+                )
+                endpoints.__enter__()
+                log.info("listening", host=endpoints.host, port=endpoints.port)
+            log.info("started", settings=as_plain(settings) | {"outputs": len(service.learner.outputs)})
+            serve(service, log_opener(settings, service.ledger), stop)
+            log.info("stopped", model=service.learner.version, **service.ledger.balance())
+        finally:
+            service.ledger.close()
+            if endpoints is not None:
+                endpoints.stop()
+
+
+@app.command("config")
+def show_config(config: Config = None, sets: Sets = None) -> None:
+    """Print the effective settings as JSON; secrets hidden.
+
+    Example:
+
+        askance config --config askance.toml --set asking.share=0.05
+    """
+    out.print_json(data=as_plain(settings_from(config, sets=sets)))
+
+
+def main() -> None:
+    """Run the command line; the console script."""
+    import service.cli_proof
+    import service.cli_trials  # noqa: F401 - both add their commands
+
+    try:
+        app()
+    except Misconfigured as error:
+        err.print(f"[bold red]askance:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(MISUSE)
+    except (LedgerUnusable, LogRefused, LogUnavailable, DeliveryFailed, BadFeed, AddressRefused) as error:
+        err.print(f"[bold red]askance:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(FAILED)
+
+

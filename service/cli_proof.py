@@ -1,0 +1,228 @@
+"""Commands that answer "how do you know?": ledger, audit, explain, quality."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.panel import Panel
+from rich.table import Table
+
+from service.cli import FAILED, Config, DataDir, Kafka, Sets, app, err, out, settings_from
+from service.explain import Story, scores_of
+
+
+@app.command()
+def ledger(
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Learn all anew from the ledger; compare digests.")
+    ] = False,
+    config: Config = None,
+    data_dir: DataDir = None,
+    sets: Sets = None,
+) -> None:
+    """Print the balance of queries and the model's digest, and check both.
+
+    The balance: issued = answered + skipped + expired + withdrawn + open. The digest is that of the newest good
+    checkpoint with the batches after it, which is what a restart would serve.
+
+    Examples:
+
+        askance ledger
+
+        askance ledger --rebuild
+    """
+    from service.assembly import rebuilt, restored
+    from service.ledger import Ledger
+
+    settings = settings_from(config, data_dir=data_dir, sets=sets)
+    book = Ledger(settings.data_dir, read_only=True)
+    counted, recounted = book.balance(), book.recount()
+    table = Table("queries", "", title="ledger")
+    for name, n in counted.items():
+        table.add_row(name, f"{n:,}")
+    table.add_section()
+    for name, n in book.outcomes().items():
+        table.add_row(f"labels {name.replace('_', ' ')}", f"{n:,}")
+    out.print(table)
+    balanced = counted == recounted and counted["issued"] == sum(n for k, n in counted.items() if k != "issued")
+    out.print("balance holds" if balanced else f"[red]balance broken[/]: counted {counted}, found {recounted}")
+    if book.last_batch() < 0:
+        raise typer.Exit(0 if balanced else FAILED)
+    now = restored(settings, book)
+    start = "the first batch" if now.checkpoint is None else f"the checkpoint of batch {now.checkpoint}"
+    digest = now.learner.digest()
+    out.print(f"model {now.learner.version}: {digest} (from {start}, {now.batches} batches after it)", soft_wrap=True)
+    same = True
+    if rebuild:
+        again = rebuilt(settings, book).digest()
+        same = again == digest
+        out.print(f"rebuilt {book.last_batch()}: {again} ({'the same' if same else '[red]another[/]'})", soft_wrap=True)
+    if not (balanced and same):
+        raise typer.Exit(FAILED)
+
+
+@app.command("audit")
+def audit_log(
+    config: Config = None,
+    data_dir: DataDir = None,
+    kafka: Kafka = None,
+    sets: Sets = None,
+) -> None:
+    """Make every decision in the log again and compare; 1 if any does not hold.
+
+    Example:
+
+        askance audit
+    """
+    from service.assembly import asking_of, clients
+    from service.audit import audit
+    from service.cli_trials import bar
+
+    settings = settings_from(config, data_dir=data_dir, kafka=kafka, sets=sets)
+    asking = asking_of(settings)
+    with bar("audit", None) as progress:
+        found = audit(
+            clients(settings).read,
+            key=asking.key,
+            stream=asking.stream,
+            p_min=asking.p_min,
+            group=settings.kafka.group,
+            tick=lambda n: progress.advance(progress.task_ids[0], n),
+        )
+    table = Table("", "", title="audit")
+    rows = {
+        "products the scorers are past": found.arrivals,
+        "predicted": found.predicted,
+        "rejected": found.rejected,
+        "asked": found.asked,
+        "queries": found.queries,
+    }
+    for name, n in rows.items():
+        table.add_row(name, f"{n:,}")
+    table.add_row("smallest chance", f"{found.least:.4f}")
+    table.add_row("draws uniform, p-value", f"{found.uniform:.3f}")
+    table.add_row("problems", f"{found.found:,}")
+    out.print(table)
+    for problem in found.problems:
+        err.print(f"[red]{problem}[/]", highlight=False, soft_wrap=True)
+    if found.found:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def explain(
+    identity: Annotated[str, typer.Argument(metavar="ID", help="A product id, an arrival, or a query id.")],
+    most: Annotated[int, typer.Option(min=1, help="Most arrivals told, newest first.")] = 5,
+    config: Config = None,
+    data_dir: DataDir = None,
+    kafka: Kafka = None,
+    sets: Sets = None,
+) -> None:
+    """Tell the whole story: arrival, scores, chance and its terms, draw, query, answers, batches that learnt.
+
+    Examples:
+
+        askance explain 15970
+
+        askance explain products/0/4711
+    """
+    from collections import deque
+
+    from service.assembly import clients, outputs_known
+    from service.explain import explain as tell
+    from service.ledger import Ledger
+    from service.ledger_file import LedgerUnusable
+
+    settings = settings_from(config, data_dir=data_dir, kafka=kafka, sets=sets)
+    try:
+        book: Ledger | None = Ledger(settings.data_dir, read_only=True)
+    except LedgerUnusable as error:
+        book = None
+        err.print(f"[yellow]without the ledger:[/] {error}", highlight=False)
+    outputs = outputs_known(settings, book)
+    stories = deque(tell(identity, clients(settings).read, book), maxlen=most)
+    for story in stories:
+        out.print(Panel(_story(story, outputs), title=story.arrival, title_align="left"))
+    if not stories:
+        err.print(f"nothing is known of {identity!r}: no product, arrival or query has this id")
+        raise typer.Exit(FAILED)
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+
+
+def _story(story: Story, outputs: tuple[str, ...]) -> str:
+    lines = []
+    if said := story.prediction:
+        lines += [
+            f"product    {said.product}",
+            f"predicted  {_when(said.at)} by model {said.model}, policy {said.policy}",
+            "positive   " + (", ".join(f"{k} {v:.2f}" for k, v in said.positive.items()) or "none"),
+            "scores     " + ", ".join(f"{k} {v:.3f}" for k, v in list(scores_of(said, outputs).items())[:8]),
+            f"chance     {said.chance:.4f}, draw {said.draw:.4f}: {'asked' if said.asked else 'not asked'}",
+        ]
+    if story.kept is not None:
+        query, because = story.kept.query, story.kept.query.because
+        terms = sorted(because.disagreement.items(), key=lambda pair: -pair[1])[:5]
+        lines += [
+            f"query      {query.id}: {story.kept.state}",
+            f"asked      {_when(query.asked_at)}, until {_when(query.expires_at)}",
+            f"because    floor {because.floor}, scale {because.scale:.3f}, combined {because.combined:.4f}; most: "
+            + ", ".join(f"{k} {v:.3f}" for k, v in terms),
+        ]
+        for label, at, outcome in story.answers:
+            yes = [k for k, v in label.answers.items() if v]
+            unsure = [k for k, v in label.answers.items() if v is None]
+            text = "skipped" if label.skipped else "withdrawn" if label.deleted else f"yes: {', '.join(yes) or 'none'}"
+            lines.append(
+                f"answer     {_when(at)} {label.annotator}, {outcome}: {text}"
+                + (f"; unsure: {', '.join(unsure)}" if unsure else "")
+            )
+        batches = ", ".join(map(str, story.batches))
+        lines.append(f"learnt     {f'in batch {batches}' if batches else 'not yet'}")
+    return "\n".join(lines)
+
+
+@app.command()
+def quality(
+    truth: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Labelled feed that knows the answers.")],
+    window: Annotated[int, typer.Option(min=50, help="Arrivals per row.")] = 2_000,
+    config: Config = None,
+    data_dir: DataDir = None,
+    kafka: Kafka = None,
+    sets: Sets = None,
+) -> None:
+    """Progressive quality: the scores served before learning, against a labelled feed, stretch by stretch.
+
+    Example:
+
+        askance quality --truth shop.jsonl.gz
+    """
+    from models.messages import Prediction, read
+    from service.assembly import clients, outputs_known
+    from service.crowd import truth as collect
+    from service.feeds import read_products
+    from service.ledger import Ledger
+    from service.quality import progressive
+    from service.reading import read_topic
+
+    settings = settings_from(config, data_dir=data_dir, kafka=kafka, sets=sets)
+    outputs = outputs_known(settings, Ledger(settings.data_dir, read_only=True))
+    predictions = (
+        read(Prediction, record, limit=64_000_000) for record in read_topic(clients(settings).read, "predictions")
+    )
+    table = Table("arrivals", "asked", "model", "outputs measured", "macro AP", "micro F1", title="progressive quality")
+    rows = 0
+    for row in progressive(predictions, collect(read_products(truth)), outputs, window):
+        rows += 1
+        table.add_row(
+            *(f"{n:,}" for n in (row.arrivals, row.asked, row.model, row.outputs)),
+            f"{row.macro_ap:.3f}",
+            f"{row.micro_f1:.3f}",
+        )
+    out.print(table)
+    if not rows:
+        err.print(f"fewer than {window // 2} predictions of products that {truth} knows; try a smaller --window")
+        raise typer.Exit(FAILED)

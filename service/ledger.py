@@ -1,0 +1,242 @@
+"""The learner's durable state in one SQLite file: queries, answers, batches of updates, inputs read, what to send.
+
+One writer. Everything one step of learning changes is one SQL transaction: the answers, the batch they make, and the
+place after them in the log. A batch is written here before the model learns from it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from models.joining import Outcome, State
+from models.messages import Label, Query, decode, encode
+from models.records import Outgoing, Position
+from service.ledger_file import LedgerFile
+
+
+class Kept(NamedTuple):
+    """A query as the ledger keeps it."""
+
+    query: Query
+    state: State
+    shares: Mapping[str, float]
+
+
+class Batch(NamedTuple):
+    """One numbered step of the model: new outputs, or lessons as (query, shares of yes)."""
+
+    number: int
+    outputs: tuple[str, ...] | None
+    lessons: tuple[tuple[Query, Mapping[str, float]], ...]
+
+
+class Checkpoint(NamedTuple):
+    """Where the model's state after a batch is kept."""
+
+    batch: int
+    file: str
+    digest: str
+
+
+class Ledger:
+    """See the module. Not for more than one thread; `read_only` opens beside a running service."""
+
+    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+        """Open the ledger of a data directory. Raises as `LedgerFile` does."""
+        self._file = LedgerFile(directory, read_only=read_only)
+        self._sql = self._file.sql
+        self.path = self._file.path
+        self.transaction = self._file.transaction
+        self.close = self._file.close
+
+    # What was read
+
+    def position(self, group: str) -> Position:
+        """Where the learner goes on reading."""
+        rows = self._sql.execute("SELECT topic, partition, next FROM inputs")
+        return Position(group=group, offsets={(topic, partition): after for topic, partition, after in rows})
+
+    def read_past(self, position: Position) -> None:
+        """Record that everything before `position` is in the ledger."""
+        self._sql.executemany(
+            "INSERT INTO inputs VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
+            [(topic, partition, after) for (topic, partition), after in position.offsets.items()],
+        )
+
+    # Queries and answers
+
+    def add_query(self, query: Query, received_at: float) -> bool:
+        """Keep a new query as open; False if it is known."""
+        row = (query.id, query.arrival, query.product.id, encode(query), State.OPEN, received_at, query.expires_at)
+        statement = "INSERT OR IGNORE INTO queries VALUES (?, ?, ?, ?, ?, NULL, ?, ?)"
+        return self._sql.execute(statement, row).rowcount == 1
+
+    def query(self, identity: str) -> Kept | None:
+        """Return a query, or None if unknown."""
+        row = self._sql.execute("SELECT body, state, shares FROM queries WHERE id = ?", (identity,)).fetchone()
+        return None if row is None else Kept(decode(Query, row[0], limit=len(row[0])), State(row[1]), _shares(row[2]))
+
+    def move(self, identity: str, state: State, shares: Mapping[str, float]) -> None:
+        """Set a query's state and what it teaches."""
+        statement = "UPDATE queries SET state = ?, shares = ? WHERE id = ?"
+        self._sql.execute(statement, (state, msgspec.msgpack.encode(shares), identity))
+
+    def expire(self, now: float) -> int:
+        """Expire every open query whose time has passed; return how many."""
+        statement = "UPDATE queries SET state = 'expired' WHERE state = 'open' AND expires_at <= ?"
+        return self._sql.execute(statement, (now,)).rowcount
+
+    def add_answer(self, label: Label, received_at: float) -> int:
+        """Keep a label for ever, whatever becomes of it; return its place."""
+        row = (label.query, label.annotator, encode(label), received_at, Outcome.UNKNOWN_QUERY)
+        statement = "INSERT INTO answers (query, annotator, body, received_at, outcome) VALUES (?, ?, ?, ?, ?)"
+        return self._sql.execute(statement, row).lastrowid or 0
+
+    def set_outcome(self, place: int, outcome: Outcome) -> None:
+        """Record what became of the label at `place`."""
+        self._sql.execute("UPDATE answers SET outcome = ? WHERE place = ?", (outcome, place))
+
+    def answers(self, query: str) -> list[tuple[int, Label, float, Outcome]]:
+        """All labels ever given to a query, in order: place, label, time received, outcome."""
+        statement = "SELECT place, body, received_at, outcome FROM answers WHERE query = ? ORDER BY place"
+        rows = self._sql.execute(statement, (query,))
+        return [(place, decode(Label, body), at, Outcome(outcome)) for place, body, at, outcome in rows]
+
+    # Batches: the write-ahead log of the model
+
+    def last_batch(self) -> int:
+        """Number of the newest batch; -1 in an empty ledger."""
+        return int(self._sql.execute("SELECT ifnull(max(number), -1) FROM batches").fetchone()[0])
+
+    def add_lessons(self, lessons: Iterable[tuple[str, Mapping[str, float]]], at: float) -> int:
+        """Write the next batch of lessons; return its number."""
+        number = self._add_batch(None, at)
+        rows = [(number, i, query, msgspec.msgpack.encode(shares)) for i, (query, shares) in enumerate(lessons)]
+        self._sql.executemany("INSERT INTO lessons VALUES (?, ?, ?, ?)", rows)
+        return number
+
+    def add_outputs(self, outputs: tuple[str, ...], at: float) -> int:
+        """Write a change of the model's outputs as the next batch; return its number."""
+        return self._add_batch(msgspec.msgpack.encode(outputs), at)
+
+    def _add_batch(self, outputs: bytes | None, at: float) -> int:
+        number = self.last_batch() + 1
+        self._sql.execute("INSERT INTO batches VALUES (?, ?, ?)", (number, outputs, at))
+        return number
+
+    def batches(self, after: int) -> Iterator[Batch]:
+        """All batches after number `after`, in order."""
+        statement = "SELECT number, outputs FROM batches WHERE number > ? ORDER BY number"
+        for number, outputs in self._sql.execute(statement, (after,)).fetchall():
+            rows = self._sql.execute(
+                "SELECT body, lessons.shares FROM lessons JOIN queries ON queries.id = query"
+                " WHERE batch = ? ORDER BY place",
+                (number,),
+            )
+            lessons = tuple((decode(Query, body, limit=len(body)), _shares(shares)) for body, shares in rows)
+            names = None if outputs is None else msgspec.msgpack.decode(outputs, type=tuple[str, ...])
+            yield Batch(number, names, lessons)
+
+    def outputs(self, until: int | None = None) -> tuple[str, ...]:
+        """The model's outputs after batch `until` (default: the newest); empty in an empty ledger."""
+        statement = "SELECT outputs FROM batches WHERE outputs NOT NULL AND number <= ? ORDER BY number DESC LIMIT 1"
+        row = self._sql.execute(statement, (self.last_batch() if until is None else until,)).fetchone()
+        return () if row is None else msgspec.msgpack.decode(row[0], type=tuple[str, ...])
+
+    def taught_by(self, query: str) -> list[int]:
+        """Batches that learnt from a query."""
+        return [n for (n,) in self._sql.execute("SELECT batch FROM lessons WHERE query = ? ORDER BY batch", (query,))]
+
+    # Counts
+
+    def balance(self) -> dict[str, int]:
+        """Queries issued and by state, as counted while they moved."""
+        counts = dict(self._sql.execute("SELECT name, n FROM counts"))
+        return {"issued": counts.get("issued", 0)} | {state.value: counts.get(state, 0) for state in State}
+
+    def recount(self) -> dict[str, int]:
+        """The same, counted from the queries themselves."""
+        counts = dict(self._sql.execute("SELECT state, count(*) FROM queries GROUP BY state"))
+        return {"issued": sum(counts.values())} | {state.value: counts.get(state, 0) for state in State}
+
+    def outcomes(self) -> dict[str, int]:
+        """Labels by what became of them."""
+        return dict(self._sql.execute("SELECT outcome, count(*) FROM answers GROUP BY outcome ORDER BY outcome"))
+
+    def queries_of(self, identity: str) -> list[str]:
+        """Ids of the queries with this id, arrival or product."""
+        statement = (
+            "SELECT id FROM queries WHERE id = ?1 OR arrival = ?1 OR product = ?1 ORDER BY received_at LIMIT 100"
+        )
+        return [row[0] for row in self._sql.execute(statement, (identity,))]
+
+    # The budget's scale travels with the tallies
+
+    def add_traffic(self, place: tuple[str, int], span: tuple[int, int], n: int, asked: int, chance: float) -> None:
+        """Add one tally to the running sums of its partition."""
+        self._sql.execute(
+            "INSERT INTO traffic VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " last = excluded.last, n = n + excluded.n, asked = asked + excluded.asked,"
+            " chance = chance + excluded.chance",
+            (*place, *span, n, asked, chance),
+        )
+
+    def traffic(self) -> tuple[int, int, float]:
+        """Arrivals, asked, and the sum of chances over all partitions."""
+        row = self._sql.execute(
+            "SELECT ifnull(sum(n), 0), ifnull(sum(asked), 0), ifnull(sum(chance), 0.0) FROM traffic"
+        )
+        n, asked, chance = row.fetchone()
+        return int(n), int(asked), float(chance)
+
+    @property
+    def scale(self) -> float | None:
+        """The budget's scale as last heard; None before the first tally."""
+        row = self._sql.execute("SELECT scale FROM budget").fetchone()
+        return None if row is None else float(row[0])
+
+    @scale.setter
+    def scale(self, value: float) -> None:
+        self._sql.execute("INSERT OR REPLACE INTO budget VALUES (1, ?)", (value,))
+
+    # What is to be sent
+
+    def put_out(self, records: Iterable[Outgoing]) -> None:
+        """Keep records until `sent`."""
+        rows = [(record.topic, record.key, record.value) for record in records]
+        self._sql.executemany("INSERT INTO outbox (topic, key, value) VALUES (?, ?, ?)", rows)
+
+    def outbox(self) -> tuple[Outgoing, ...]:
+        """Records not known to be sent, in order."""
+        rows = self._sql.execute("SELECT topic, key, value FROM outbox ORDER BY place")
+        return tuple(Outgoing(topic, key, value) for topic, key, value in rows)
+
+    def sent(self) -> None:
+        """Forget what was to be sent."""
+        self._sql.execute("DELETE FROM outbox")
+
+    # Checkpoints
+
+    def add_checkpoint(self, checkpoint: Checkpoint, settings: str, at: float) -> None:
+        """Point to a checkpoint that is safely on disk."""
+        row = (checkpoint.batch, settings, checkpoint.file, checkpoint.digest, at)
+        self._sql.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?)", row)
+
+    def checkpoints(self, settings: str) -> list[Checkpoint]:
+        """Checkpoints made under these model settings, newest first."""
+        statement = "SELECT batch, file, digest FROM checkpoints WHERE settings = ? ORDER BY batch DESC"
+        return [Checkpoint(*row) for row in self._sql.execute(statement, (settings,))]
+
+    def forget_checkpoints(self, kept: int) -> list[str]:
+        """Forget all but the newest `kept`; return the files to remove."""
+        newest = "SELECT file FROM checkpoints ORDER BY batch DESC, at DESC LIMIT ?"
+        rows = self._sql.execute(f"SELECT file FROM checkpoints WHERE file NOT IN ({newest})", (kept,))  # noqa: S608
+        files = [row[0] for row in rows]
+        self._sql.executemany("DELETE FROM checkpoints WHERE file = ?", [(file,) for file in files])
+        return files
+
+
+def _shares(packed: bytes | None) -> dict[str, float]:
+    return {} if packed is None else msgspec.msgpack.decode(packed, type=dict[str, float])

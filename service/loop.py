@@ -1,0 +1,179 @@
+"""The main path: products are scored, answers are learnt from, in turns, until told to stop."""
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from threading import Event
+from typing import Final
+
+import structlog
+
+from consumers.port import Consumer
+from models.faults import LogUnavailable
+from models.learner import Learner
+from models.snapshot import Snapshot
+from producers.port import DeliveryFailed, Producer
+from service.deciding import Asking
+from service.http import Health
+from service.keeping import Every, Keeper
+from service.learn import learn
+from service.ledger import Ledger
+from service.logs import learnt as describe_learnt
+from service.logs import scored as describe_scored
+from service.metrics import Metrics
+from service.score import score
+
+log = structlog.get_logger("loop")
+
+LONGEST_PAUSE: Final = 10.0  # seconds between two attempts to open the log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """The log as both roles use it; opened together, dropped together."""
+
+    products: Consumer
+    answers: Consumer  # reads queries, labels and tallies from where the ledger stands
+    producer: Producer
+
+    def close(self) -> None:
+        """Let go of all three. Twice is once."""
+        for client in (self.products, self.answers, self.producer):
+            client.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How much is taken at once, and how long to wait for it."""
+
+    products: int
+    answers: int
+    wait: float  # seconds
+    max_bytes: int
+    annotators: int  # answers that settle a query
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """What outlives the log's connections. One thread owns all of it."""
+
+    ledger: Ledger
+    learner: Learner
+    snapshot: Snapshot
+    asking: Asking
+    scale: float  # of the budget, after the last arrival published
+    pace: Pace
+    keeper: Keeper
+    metrics: Metrics
+    health: Health
+    expiry: Every
+    display: Every  # the learner's place is shown to the log when it has nothing else to publish
+
+
+def run(service: Service, open_log: Callable[[], Log], stop: Event) -> None:
+    """Serve until `stop`; open the log anew, after a pause, whenever it fails or a publish is in doubt.
+
+    Raises what waiting does not heal: LogRefused, LedgerUnusable.
+    """
+    pause = 0.1
+    while not stop.is_set():
+        try:
+            with closing(open_log()) as log_now:
+                send_what_is_left(service.ledger, log_now)
+                service.health.ready("log")
+                pause = 0.1
+                while not stop.is_set():
+                    turn(service, log_now)
+        except (LogUnavailable, DeliveryFailed) as error:
+            kind = "unavailable" if isinstance(error, LogUnavailable) else "delivery_failed"
+            log.warning("log_failed", kind=kind, error=str(error), again_in_seconds=round(pause, 1))
+            service.metrics.log_failed(kind)
+            service.health.waiting("log", str(error))
+            _rest(pause * random.uniform(0.5, 1.5), service.health, stop)  # noqa: S311 - jitter
+            pause = min(2 * pause, LONGEST_PAUSE)
+    service.health.drain()
+    service.keeper.keep(service.learner, service.ledger, service.metrics)
+
+
+def turn(service: Service, log_now: Log) -> None:
+    """Score one batch of products and learn from one batch of answers, each published with the place after it."""
+    score_turn(service, log_now)
+    learn_turn(service, log_now)
+    if service.keeper.every.due(time.time()):
+        service.keeper.keep(service.learner, service.ledger, service.metrics)
+    service.metrics.lag({**log_now.products.lag(), **log_now.answers.lag()})
+    service.health.turned()
+
+
+def score_turn(service: Service, log_now: Log) -> None:
+    """Products in; predictions, queries, rejections, tallies and the place after the products out, together."""
+    pace = service.pace
+    records = log_now.products.poll(pace.products, pace.wait)
+    if not records:
+        return
+    scored = score(
+        records,
+        service.snapshot,
+        service.asking,
+        scale=service.scale,
+        limit=pace.max_bytes,
+        now=time.time(),
+        clock=time.perf_counter,
+    )
+    began = time.perf_counter()
+    log_now.producer.publish(scored.outgoing, past=log_now.products.position())
+    service.scale = scored.scale
+    service.metrics.scored(scored)
+    service.metrics.published("score", time.perf_counter() - began)
+    log.info("scored", **describe_scored(scored))
+
+
+def learn_turn(service: Service, log_now: Log) -> None:
+    """Answers in; the ledger first, then the model, then what is to be sent with the place after the answers."""
+    pace, now = service.pace, time.time()
+    records = log_now.answers.poll(pace.answers, 0.0)
+    expiring = service.expiry.due(now)
+    if records or expiring:
+        past = log_now.answers.position()
+        learnt = learn(
+            records,
+            past,
+            service.ledger,
+            service.learner,
+            wanted=pace.annotators,
+            limit=pace.max_bytes,
+            now=now,
+            caught_up=expiring and not any(log_now.answers.lag().values()),
+            clock=time.perf_counter,
+        )
+        if learnt.batch is not None:
+            service.snapshot = service.learner.snapshot()
+            service.metrics.serving(service.snapshot.version, time.time())
+        if learnt.outgoing:
+            log_now.producer.publish(learnt.outgoing, past=past)
+            service.ledger.sent()
+        service.metrics.learnt(learnt)
+        if records:
+            log.info("learnt", **describe_learnt(learnt))
+    elif service.display.due(now):
+        log_now.producer.publish((), past=log_now.answers.position())
+
+
+def send_what_is_left(ledger: Ledger, log_now: Log) -> None:
+    """Publish what the ledger still wants sent, unless the log shows that this happened before the last end."""
+    left, past = ledger.outbox(), log_now.answers.position()
+    if not left:
+        return
+    if log_now.answers.committed().offsets != past.offsets:
+        log_now.producer.publish(left, past=past)
+    ledger.sent()
+
+
+def _rest(seconds: float, health: Health, stop: Event) -> None:
+    """Wait for `seconds` or `stop`, alive."""
+    until = time.monotonic() + seconds
+    while not stop.is_set() and (left := until - time.monotonic()) > 0:
+        health.turned()
+        stop.wait(min(1.0, left))
