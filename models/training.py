@@ -89,9 +89,10 @@ class Network:
         self.embedding = extend(array(state["embedding"]).astype(np.float32), size)
         self.sums = extend(array(state["sums"]).astype(np.float32), size)
         self.optimiser.steps = int(state["steps"][0])
+        order = list(self.dense)  # sums over all tensors depend on it, and files keep none
         self.dense, self.served, self.optimiser.first, self.optimiser.second = (
-            {name: value.clone().to(self.device) for name, value in part(which, state).items()}
-            for which in ("dense", "served", "first", "second")
+            {name: value[name].clone().to(self.device) for name in order if name in value}
+            for value in (part(which, state) for which in ("dense", "served", "first", "second"))
         )
 
 
