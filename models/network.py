@@ -33,7 +33,7 @@ def parameters(outputs: int, shape: Shape, *, seed: int, device: torch.device) -
     within = shape.width + shape.sketch
     drawn = normals(within * shape.hidden, seed, "trunk") * np.float32((2.0 / within) ** 0.5)
     return {
-        "trunk": torch.from_numpy(drawn.reshape(within, shape.hidden)).to(device),
+        "trunk": torch.tensor(drawn.reshape(within, shape.hidden), device=device),
         "trunk_shift": torch.zeros(shape.hidden, device=device),
         "heads": torch.zeros(outputs, shape.members, shape.hidden + shape.sketch, device=device),
         "shift": torch.zeros(outputs, shape.members, device=device),
@@ -46,7 +46,7 @@ def priors(outputs: Sequence[str], shape: Shape, *, seed: int, device: torch.dev
     drawn = np.zeros((len(outputs), shape.members, shape.sketch), np.float32)
     for k, name in enumerate(outputs):
         drawn[k] = normals(drawn[k].size, seed, "prior", name).reshape(drawn[k].shape)
-    return torch.from_numpy(drawn * np.float32(shape.prior / shape.sketch**0.5)).to(device)
+    return torch.tensor(drawn * np.float32(shape.prior / shape.sketch**0.5), device=device)
 
 
 def sketch(features: Features, values: Floats, width: int) -> Floats:

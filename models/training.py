@@ -58,7 +58,7 @@ class Network:
         return rows
 
     def _on(self, values: Floats) -> Tensor:
-        return torch.from_numpy(values).to(self.device)
+        return torch.tensor(values, device=self.device)  # copied: sums of products may depend on how memory is aligned
 
     def rearrange(self, outputs: Sequence[str], sources: NDArray[np.int64]) -> None:
         """Go on with other outputs: output i is what was `sources[i]`, or fresh where that is -1."""
