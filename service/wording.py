@@ -81,7 +81,8 @@ LATER: Final = {
     "second-hand": "pre-loved|archive piece|second life", "waterproof": "StormShell|all-weather",
     "organic": "regenerative",
     "vegan": "cruelty-free", "battery": "USB-C charging", "black": "obsidian|onyx", "blue": "lapis|indigo wash",
-    "red": "brick|cherry", "white": "bone|alabaster", "leather": "bridle hide|calfskin", "metal": "brushed alloy|inox", "jewel": "vermeil|recycled silver",
+    "red": "brick|cherry", "white": "bone|alabaster", "leather": "bridle hide|calfskin", "metal": "brushed alloy|inox",
+    "jewel": "vermeil|recycled silver",
     "wool": "boiled knit|alpaca", "women": "womenswear", "men": "menswear", "children": "mini",
 }
 DECOYS: Final = {  # said of many things, telling nothing
