@@ -91,6 +91,7 @@ class KafkaReader:
             "heartbeat_interval_ms": int(min(3.0, session / 4) * 1_000),
             "max_poll_interval_ms": int(max_interval * 1_000),
             "request_timeout_ms": patience // 2,
+            "metadata_max_age_ms": int(idle * 1_000),
             "fetch_max_wait_ms": 50,
             "max_partition_fetch_bytes": 4_000_000,
             "fetch_max_bytes": 32_000_000,

@@ -4,6 +4,8 @@ import contextlib
 import itertools
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -118,25 +120,70 @@ class KafkaLog:
         self._open.close()
 
 
+class Broker:
+    """A real Kafka in a process of its own, over a folder that outlives it."""
+
+    def __init__(self, data, port=0):
+        self._data = data
+        self._port = port
+        self._process = None
+        self.servers = ""
+        self.pid = 0
+
+    def start(self):
+        run = Path(__file__).parent / "broker" / "run.py"
+        command = [sys.executable, str(run), "--port", str(self._port), "--data", str(self._data), "--attached"]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        line = self._process.stdout.readline()
+        if not line:
+            reason = self._process.communicate()[1].strip()
+            if os.environ.get("CI", "").lower() in {"1", "true"}:
+                pytest.fail(reason)
+            pytest.skip(reason)
+        told = json.loads(line)
+        self.servers, self.pid = told["servers"], told["pid"]
+        self._port = int(self.servers.rpartition(":")[2])
+        return self
+
+    def stop(self):
+        if self._process is not None:
+            self._process.communicate(timeout=60)
+            self._process = None
+
+
 @pytest.fixture(scope="session")
-def broker():
+def broker(tmp_path_factory):
     """Address of a real Kafka: the one that is given, or one that runs as long as the tests do."""
     if given := os.environ.get("ASKANCE_TEST_KAFKA"):
         yield given
         return
-    command = [sys.executable, str(Path(__file__).parent / "broker" / "run.py"), "--port", "0", "--attached"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
-        line = running.stdout.readline()
-        if not line:
-            reason = running.stderr.read().strip()
-            if os.environ.get("CI", "").lower() in {"1", "true"}:
-                pytest.fail(reason)
-            pytest.skip(reason)
-        yield json.loads(line)["servers"]
-        running.stdin.close()
-        running.wait(30)
+    running = Broker(tmp_path_factory.mktemp("kafka"))
+    yield running.start().servers
+    running.stop()
+
+
+@pytest.fixture
+def frail_broker(tmp_path):
+    """A real Kafka of one test's own, to be stopped and frozen."""
+    running = Broker(tmp_path).start()
+    yield running
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(running.pid, signal.SIGCONT)
+    running.stop()
+
+
+@pytest.fixture
+def open_kafka_log():
+    """A function that opens a log of its own on a given broker."""
+    with contextlib.ExitStack() as stack:
+
+        def open_(servers, **settings):
+            log = KafkaLog(servers, **settings)
+            stack.callback(log.close)
+            return log
+
+        yield open_
 
 
 @pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
@@ -169,3 +216,10 @@ def kafka_log(broker):
     log = KafkaLog(broker)
     yield log
     log.close()
+
+
+@pytest.fixture
+def unused_port_that_listens():
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
