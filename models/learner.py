@@ -103,7 +103,9 @@ class Learner:
             version=self.version, outputs=self.outputs, thresholds=np.full(len(self.outputs), 0.5, np.float32),
             prevalence=self._prevalence(), places=directory.places, shelves=self._shelf.places,
             linear=self._shelf.linear, embedding=self._shelf.embedding, rarity=rarity, absent=absent,
-            bias=self._bias() + self._linear.constant(), prior=network.prior, sketch=self.settings.sketch,
+            bias=self._bias(),
+            intercept=self._bias() + self._linear.constant(), prior=network.prior, sketch=self.settings.sketch,
+            mix=self.settings.mix if self._linear.width else 1.0, spread=self.settings.spread,
             dense={name: value.clone() for name, value in network.served.items()},
         )  # fmt: skip
 
@@ -239,18 +241,18 @@ class Learner:
         if not slots:
             return 0
         s, memory = self.settings, self._memory
-        steps = s.steps + int(np.ceil(s.steps_per_lesson * len(slots)))
+        steps = int(np.ceil(s.steps_per_lesson * len(slots)))
         rarity, absent = self._directory.rarity(self._answered())
+        bias = self._bias()
         for step in range(steps):
             fresh = slots[: s.batch // 2]
             again = memory.choose(s.batch - len(fresh), s.balanced, "network", number, step)
             chosen = [*fresh, *again]
             features = memory.batch(chosen)
             bag = weigh(features, self._directory.places, rarity, absent)
-            linear = self._linear.outside(bag, memory.share[chosen], memory.scale[chosen]) + self._bias()
             counts = poisson_counts(memory.hashes[chosen], self._hashes, s.members)
             weights = counts * self._importance(chosen)[:, :, None]
-            self._changed.append(self._network.step(features, bag, linear, memory.targets[chosen], weights))
+            self._changed.append(self._network.step(features, bag, bias, memory.targets[chosen], weights))
         return steps
 
 

@@ -23,17 +23,18 @@ class LearnerSettings:
     memory: int = 20_000  # answered products kept for replay
     memory_positives: int = 300  # of each output besides
     memory_megabytes: int = 512  # bounds both where outputs are many
+    mix: float = 0.15  # the network's share in the mean logit, the rest is the linear path's
+    spread: float = 0.3  # of the members around it
     cost: float = 30.0  # inverse regularisation of the linear path
     rehearsals: int = 12  # remembered answers that the linear path learns again per new answer
-    steps: int = 1  # of the network per batch ...
-    steps_per_lesson: float = 0.25  # ... and per lesson
+    steps_per_lesson: float = 1.0  # of the network
     batch: int = 128  # answers per step
     balanced: float = 0.3  # share of a step's answers drawn from outputs' positives in turn
     weights: Literal["none", "clipped", "full"] = "none"  # importance in training
     clip: float = 3.0  # largest importance where clipped, relative to the mean
     rate_trunk: float = 1e-3
     rate_heads: float = 2e-3
-    rate_rows: float = 0.05
+    rate_rows: float = 0.2
     decay: float = 0.01  # of dense weights
     average: float = 0.98  # of the served dense weights, per step
 

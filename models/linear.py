@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.state import State, array, moved, tensor
-from models.table import Bag, Floats, Rows, extend
+from models.table import Floats, Rows, extend
 
 _ITERATIONS = 10
 
@@ -90,15 +90,6 @@ class Linear:
         if self.width:
             self.weights[rows] -= counts[:, None] * (share * np.float32(scale))
             self.intercept -= share
-
-    def outside(self, bag: Bag, shares: Floats, scales: Floats) -> Floats:
-        """Logits of answered products without their own shares (n, K), bias left out: as if never learnt from."""
-        if not self.width:
-            return np.zeros_like(shares)
-        rows, columns = np.unique(bag.rows, return_inverse=True)
-        said = bag.matrix(bag.twice, columns, len(rows)) @ self.weights[rows] + self.intercept
-        own = shares * (scales * bag.lengths + np.float32(1.0))[:, None]
-        return np.asarray(said - own, np.float32)
 
     def constant(self) -> Floats | float:
         """What the intercept adds to every logit."""

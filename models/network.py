@@ -14,7 +14,7 @@ from models.hashing import GOLDEN, mix, normals
 from models.table import Floats
 
 Parameters = dict[str, Tensor]
-BY_OUTPUT: Final = ("heads", "shift", "gain")  # parameters whose first axis is the outputs
+BY_OUTPUT: Final = ("heads", "shift")  # parameters whose first axis is the outputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +30,12 @@ class Shape:
 
 def parameters(outputs: int, shape: Shape, *, seed: int, device: torch.device) -> Parameters:
     """Fresh parameters, a function of the seed; heads start at nothing, so that the prior is all they say."""
-    within = shape.width + shape.sketch
-    drawn = normals(within * shape.hidden, seed, "trunk") * np.float32((2.0 / within) ** 0.5)
+    drawn = normals(shape.width * shape.hidden, seed, "trunk") * np.float32((2.0 / shape.width) ** 0.5)
     return {
-        "trunk": torch.tensor(drawn.reshape(within, shape.hidden), device=device),
+        "trunk": torch.from_numpy(drawn.reshape(shape.width, shape.hidden)).to(device),
         "trunk_shift": torch.zeros(shape.hidden, device=device),
         "heads": torch.zeros(outputs, shape.members, shape.hidden + shape.sketch, device=device),
         "shift": torch.zeros(outputs, shape.members, device=device),
-        "gain": torch.ones(outputs, device=device),
     }
 
 
@@ -60,7 +58,7 @@ def sketch(features: Features, values: Floats, width: int) -> Floats:
     return projected
 
 
-def logits(learnt: Mapping[str, Tensor], prior: Tensor, embedded: Tensor, sketched: Tensor, linear: Tensor) -> Tensor:
+def logits(learnt: Mapping[str, Tensor], prior: Tensor, embedded: Tensor, sketched: Tensor, bias: Tensor) -> Tensor:
     """What every member says of every output: (n, K, M).
 
     Args:
@@ -68,14 +66,20 @@ def logits(learnt: Mapping[str, Tensor], prior: Tensor, embedded: Tensor, sketch
         prior: fixed random weights, see `priors`.
         embedded: (n, width) summed embeddings.
         sketched: (n, sketch) fixed random projection.
-        linear: (n, K) logits of the linear path.
+        bias: (K,) logits to start from.
 
     """
-    hidden = gelu(torch.cat((embedded, sketched), dim=1) @ learnt["trunk"] + learnt["trunk_shift"])  # (n, H)
+    hidden = gelu(embedded @ learnt["trunk"] + learnt["trunk_shift"])  # (n, H)
     within = torch.cat((hidden, sketched), dim=1)  # (n, H + S)
     outputs, members, _ = learnt["heads"].shape
     said = within @ learnt["heads"].flatten(0, 1).T + sketched @ prior.flatten(0, 1).T  # (n, K * M)
-    return said.view(-1, outputs, members) + learnt["shift"] + (linear * learnt["gain"])[:, :, None]
+    return said.view(-1, outputs, members) + learnt["shift"] + bias[:, None]
+
+
+def blend(linear: Tensor, said: Tensor, mix: float, spread: float) -> Tensor:
+    """Members' logits (n, K, M) around one mean: the linear path's logits (n, K) and a share `mix` of the network's."""
+    mean = said.mean(dim=2, keepdim=True)
+    return (1.0 - mix) * linear[:, :, None] + mix * mean + spread * (said - mean)
 
 
 def loss(said: Tensor, targets: Tensor, weights: Tensor) -> Tensor:

@@ -30,10 +30,13 @@ class Snapshot:
     embedding: Floats  # (shelf, width)
     rarity: Floats
     absent: float  # rarity of a feature without a row
-    bias: Floats  # (K,)
+    bias: Floats  # (K,) logits of the network before it has learnt
+    intercept: Floats  # (K,) of the linear path
     dense: Mapping[str, Tensor]
     prior: Tensor
     sketch: int
+    mix: float
+    spread: float
 
     @property
     def bits(self) -> int:
@@ -44,21 +47,19 @@ class Snapshot:
         """Every member's probability of yes: (n, K, M)."""
         bag = weigh(features, self.places, self.rarity, self.absent)
         at = self.shelves[bag.rows]
-        linear = np.tile(self.bias, (len(features), 1))
+        linear = np.tile(self.intercept, (len(features), 1))
         if self.linear.shape[1]:
-            linear = linear + bag.matrix(bag.twice, at, len(self.linear)) @ self.linear
+            linear += bag.matrix(bag.twice, at, len(self.linear)) @ self.linear
         embedded = bag.matrix(bag.values, at, len(self.embedding)) @ self.embedding
-        device = self.prior.device
-        with torch.no_grad():
-            said = network.logits(
-                self.dense,
-                self.prior,
-                torch.from_numpy(embedded).to(device),
-                torch.from_numpy(network.sketch(features, bag.everything, self.sketch)).to(device),
-                torch.from_numpy(linear.astype(np.float32)).to(device),
-            )
-            probabilities: Floats = torch.sigmoid(said).cpu().numpy()
+        sketched = network.sketch(features, bag.everything, self.sketch)
+        with torch.inference_mode():
+            said = network.logits(self.dense, self.prior, self._on(embedded), self._on(sketched), self._on(self.bias))
+            blended = network.blend(self._on(linear), said, self.mix, self.spread)
+            probabilities: Floats = torch.sigmoid(blended).cpu().numpy()
         return probabilities
+
+    def _on(self, values: Floats) -> Tensor:
+        return torch.from_numpy(values).to(self.prior.device)
 
 
 class Shelf:

@@ -38,7 +38,7 @@ class Network:
         self.sums[rows] = 0.0
         self.embedding[rows] = _start(ids, self.shape.width, self.seed)
 
-    def step(self, features: Features, bag: Bag, linear: Floats, targets: Floats, weights: Floats) -> Rows:
+    def step(self, features: Features, bag: Bag, bias: Floats, targets: Floats, weights: Floats) -> Rows:
         """Take one step of both optimisers; returns the rows of the embedding table that moved."""
         rows, columns = np.unique(bag.rows, return_inverse=True)
         matrix = bag.matrix(bag.values, columns, len(rows))
@@ -46,7 +46,7 @@ class Network:
         sketched = self._on(network.sketch(features, bag.everything, self.shape.sketch))
         names = list(self.dense)
         leaves = {name: self.dense[name].detach().requires_grad_() for name in names}
-        said = network.logits(leaves, self.prior, embedded, sketched, self._on(linear))
+        said = network.logits(leaves, self.prior, embedded, sketched, self._on(bias))
         loss = network.loss(said, self._on(targets), self._on(weights))
         *dense, bags = torch.autograd.grad(loss, [*(leaves[name] for name in names), embedded])
         self.optimiser.step(self.dense, dict(zip(names, dense, strict=True)))
@@ -62,15 +62,9 @@ class Network:
 
     def rearrange(self, outputs: Sequence[str], sources: NDArray[np.int64]) -> None:
         """Go on with other outputs: output i is what was `sources[i]`, or fresh where that is -1."""
-        weights = {"heads": 0.0, "shift": 0.0, "gain": 1.0}
-        for tensors, fills in (
-            (self.dense, weights),
-            (self.served, weights),
-            (self.optimiser.first, dict.fromkeys(weights, 0.0)),
-            (self.optimiser.second, dict.fromkeys(weights, 0.0)),
-        ):
-            for name in weights.keys() & tensors.keys():
-                tensors[name] = torch.from_numpy(moved(array(tensors[name]), sources, fills[name])).to(self.device)
+        for tensors in (self.dense, self.served, self.optimiser.first, self.optimiser.second):
+            for name in tensors.keys() & set(network.BY_OUTPUT):
+                tensors[name] = torch.from_numpy(moved(array(tensors[name]), sources, 0.0)).to(self.device)
         self.prior = network.priors(outputs, self.shape, seed=self.seed, device=self.device)
 
     def state(self, rows: int) -> State:
@@ -101,4 +95,4 @@ def _start(ids: Rows, width: int, seed: int) -> Floats:
     words: Words = mix(ids.astype(np.uint64) + np.uint64(name_hash(seed, "embedding")))
     numbers = np.arange(1, width + 1, dtype=np.uint64) * GOLDEN
     drawn = (mix(words[:, None] + numbers[None, :]) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
-    return (drawn - np.float32(0.5)) * np.float32(2.0)
+    return (drawn - np.float32(0.5)) * np.float32(0.2)
