@@ -1,0 +1,230 @@
+"""The scorer, the policy and the learner over a labelled feed, without any log: a protocol to compare systems by."""
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.chance import Budget, combine, draw, query_id
+from models.evaluation import macro_average_precision, micro_f1
+from models.features import Features, featurise
+from models.learner import Learner, LearnerSettings, Lesson
+from models.messages import Product
+from models.policies import POLICIES
+from models.snapshot import Snapshot
+from service.feeds import BadFeed, read_outputs, read_products
+
+POINTS: Final = (100, 200, 400, 800, 1_600, 3_200, 6_400)
+BATCH: Final = 64
+SCORED: Final = 5_000  # held-out products at most
+_SLICE: Final = 512  # products classified at once while evaluating
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What is simulated; the same trial gives the same report but for the seconds.
+
+    Args:
+        share: wanted share of arrivals to ask about; with `labels`, that many in all, and the stream ends with them.
+        order: `shuffled` by a hash of seed and id, or as in the `source`.
+        holdout: share of products kept apart by a hash of the id, to score by.
+        limit: most products of the stream; None for all.
+        delay: products that arrive between a question and the first batch that may know its answer.
+        asking: about the whole `product`, or each of its `outputs` with a chance of its own.
+        floor: least chance; None for half the share, at most 0.05.
+
+    """
+
+    policy: str = "iwal"
+    share: float = 0.1
+    labels: int | None = None
+    order: Literal["shuffled", "source"] = "shuffled"
+    holdout: float = 0.2
+    limit: int | None = None
+    seed: int = 0
+    delay: int = 0
+    asking: Literal["product", "outputs"] = "product"
+    floor: float | None = None
+    settings: LearnerSettings = field(default_factory=LearnerSettings)
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A labelled feed, divided: the stream in its order, and the products to score by."""
+
+    name: str
+    outputs: tuple[str, ...]
+    stream: tuple[Product, ...]
+    answers: NDArray[np.bool_]
+    held: tuple[Product, ...]
+    truth: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """The quality reached when so many products had been asked about."""
+
+    labels: int
+    answers: int
+    products: int
+    macro_ap: float
+    micro_f1: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One batch of arrivals was decided on, and what was answered by then learnt."""
+
+    products: int  # so far, as below
+    labels: int
+    answers: int
+    seconds: float  # of work; evaluation left out
+    point: Point | None
+
+
+def load(feed: Path, outputs: Path, trial: Trial) -> Data:
+    """Read and divide a feed.
+
+    Raises:
+        BadFeed: a file that cannot be used, a product without `labels`, or nothing left to learn from or to score by.
+
+    """
+    names = read_outputs(outputs)
+    stream: list[tuple[bytes, Product, frozenset[str]]] = []
+    held: list[tuple[int, Product, frozenset[str]]] = []
+    for number, (product, labels) in enumerate(read_products(feed), start=1):
+        if labels is None:
+            raise BadFeed(feed, number, "no `labels`; a simulation needs the answers of every product")
+        place = int.from_bytes(_hash(product.id), "big")
+        if place / 2**64 < trial.holdout:
+            held.append((place, product, labels))
+        else:
+            stream.append((_hash(f"{trial.seed}:{product.id}"), product, labels))
+    if trial.order == "shuffled":
+        stream.sort(key=lambda entry: entry[0])
+    stream = stream[: trial.limit]
+    held = sorted(held, key=lambda entry: entry[0])[:SCORED]
+    if not stream or not held:
+        raise BadFeed(feed, 0, f"{len(stream)} products to learn from and {len(held)} held out; both are needed")
+    return Data(
+        name=feed.name.split(".")[0],
+        outputs=names,
+        stream=tuple(product for _, product, _ in stream),
+        answers=_matrix([labels for _, _, labels in stream], names),
+        held=tuple(product for _, product, _ in held),
+        truth=_matrix([labels for _, _, labels in held], names),
+    )
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+
+def _matrix(labels: Sequence[frozenset[str]], outputs: Sequence[str]) -> NDArray[np.bool_]:
+    column = {name: k for k, name in enumerate(outputs)}
+    positive = np.zeros((len(labels), len(outputs)), np.bool_)
+    for row, names in enumerate(labels):
+        positive[row, [column[name] for name in names if name in column]] = True
+    return positive
+
+
+def run(data: Data, trial: Trial) -> Iterator[Step]:
+    """Simulate, step by step: decide on a batch, learn from the answers due, show the model to the next batch.
+
+    Batches are at most 64 products, and at most the labels missing to the next point, so that points are exact.
+    """
+    stream, outputs = len(data.stream), len(data.outputs)
+    share = trial.share if trial.labels is None else min(1.0, trial.labels / stream)
+    budget = Budget(share=share, floor=min(0.05, share / 2.0) if trial.floor is None else trial.floor)
+    policy = POLICIES[trial.policy]
+    learner = Learner(data.outputs, trial.settings, seed=trial.seed, device=trial.device)
+    exam = featurise(data.held, bits=trial.settings.bits)
+    snapshot = learner.snapshot()
+    waiting: deque[tuple[int, Lesson]] = deque()
+    missing = [count for count in (*POINTS, trial.labels or 0) if count]
+    labels = answers = at = 0
+    seconds = 0.0
+    key = f"simulate/{trial.seed}".encode()
+    while at < stream and (trial.labels is None or labels < trial.labels):
+        started = time.perf_counter()
+        ahead = min((count - labels for count in missing if count > labels), default=BATCH)
+        batch = range(at, min(stream, at + min(BATCH, ahead)))
+        features = featurise([data.stream[i] for i in batch], bits=trial.settings.bits)
+        disagreement = policy.disagreement(snapshot.members(features), snapshot.prevalence)
+        chances = budget.chances_for(combine(disagreement), disagreement if trial.asking == "outputs" else None)
+        arrivals = [f"products/0/{i}" for i in batch]
+        asked = chances.asked_outputs([draw(key, data.name, arrival) for arrival in arrivals], outputs)
+        chance = np.repeat(chances.product[:, None], outputs, axis=1) if chances.outputs is None else chances.outputs
+        for row in np.flatnonzero(asked.any(axis=1)):
+            lesson = Lesson(
+                query=query_id(data.name, arrivals[row]),
+                product=data.stream[batch[row]],
+                targets=np.where(asked[row], data.answers[batch[row]], np.nan).astype(np.float32),
+                chance=chance[row].astype(np.float32),
+            )
+            waiting.append((batch[row] + trial.delay, lesson))
+        labels, answers, at = labels + int(asked.any(axis=1).sum()), answers + int(asked.sum()), batch.stop
+        due = []
+        while waiting and waiting[0][0] < at:
+            due.append(waiting.popleft()[1])
+        if due:
+            learner.update(learner.version + 1, due)
+            snapshot = learner.snapshot()
+        seconds += time.perf_counter() - started
+        ends = at == stream or labels == trial.labels
+        point = None
+        if ends or (labels in POINTS and asked.any()):
+            quality = _score(snapshot, exam, data.truth)
+            point = Point(labels=labels, answers=answers, products=at, macro_ap=quality[0], micro_f1=quality[1])
+        yield Step(products=at, labels=labels, answers=answers, seconds=seconds, point=point)
+
+
+def _score(snapshot: Snapshot, exam: Features, truth: NDArray[np.bool_]) -> tuple[float, float]:
+    parts = [
+        snapshot.members(exam.take(np.arange(first, min(first + _SLICE, len(exam))))).mean(axis=2)
+        for first in range(0, len(exam), _SLICE)
+    ]
+    scores = np.concatenate(parts)
+    return macro_average_precision(scores, truth), micro_f1(scores >= snapshot.thresholds, truth)
+
+
+def report(data: Data, trial: Trial, steps: Sequence[Step]) -> dict[str, Any]:
+    """What a finished simulation found, in the form that other systems report too."""
+    last = steps[-1]
+    return {
+        "feed": data.name,
+        "system": "askance",
+        "policy": trial.policy,
+        "seed": trial.seed,
+        "order": trial.order,
+        "points": [
+            {
+                "labels": point.labels,
+                "answers": point.answers,
+                "products": point.products,
+                "macro_ap": round(point.macro_ap, 4),
+                "micro_f1": round(point.micro_f1, 4),
+            }
+            for point in (step.point for step in steps)
+            if point is not None
+        ],
+        "seconds": round(last.seconds, 2),
+        "products_per_second": round(last.products / max(last.seconds, 1e-9), 1),
+        "stream": len(data.stream),
+        "holdout": len(data.held),
+        "outputs": len(data.outputs),
+        "label_rate": round(last.labels / last.products, 4),
+    }
+
+
+def simulate(feed: Path, outputs: Path, trial: Trial) -> dict[str, Any]:
+    """Read, run to the end and report. Raises BadFeed."""
+    data = load(feed, outputs, trial)
+    return report(data, trial, list(run(data, trial)))
