@@ -14,6 +14,7 @@ from service.crowd import Crowd, Given
 
 MOST: Final = 500  # queries taken at once
 PAUSE: Final = 0.2
+BREATH: Final = 0.05  # seconds; answers falling due within it are published together
 MAX_QUERY_BYTES: Final = 2 * MAX_BYTES  # a query holds a whole product and more
 
 Place = tuple[str, int]  # topic, partition
@@ -70,7 +71,7 @@ def annotate(
     busy = clock()
     while not stop.is_set():
         due = crowd.next()
-        records = consumer.poll(MOST, pause if due is None else min(pause, max(0.0, due - clock())))
+        records = consumer.poll(MOST, pause if due is None else min(pause, max(BREATH, due - clock())))
         position = consumer.position()
         now = clock()
         before, done = done, _take(records, crowd, taken, done, now)

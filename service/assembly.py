@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -12,14 +12,18 @@ import structlog
 import torch
 from prometheus_client import CollectorRegistry
 
+from consumers.kafka import KafkaReader
 from consumers.port import Consumer
 from consumers.sqlite import SqliteReader
 from models.learner import Learner
 from models.policies import POLICIES
 from models.records import Position
+from producers.connection import Connection
+from producers.kafka import KafkaWriter
 from producers.port import Producer
+from producers.provision import provision
 from producers.sqlite import FILE, SqliteWriter
-from producers.topics import topics
+from producers.topics import Topic, topics
 from service.checkpoints import Restored, fingerprint, rebuild, restore
 from service.deciding import Asking
 from service.feeds import read_outputs
@@ -81,7 +85,7 @@ def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:
         policy=POLICIES[asking.policy],
         unit=asking.unit,
         share=asking.share,
-        p_min=asking.p_min,
+        p_min=asking.floor,
         eta=asking.eta,
         key=key_of(settings, make=make_key),
         stream=settings.stream,
@@ -204,7 +208,32 @@ class Clients(NamedTuple):
 
 def clients(settings: Settings) -> Clients:
     """Choose the log: Kafka where a bootstrap address is set, else the embedded one."""
-    return _embedded(settings)
+    return _kafka(settings) if settings.kafka.bootstrap else _embedded(settings)
+
+
+def _kafka(settings: Settings) -> Clients:
+    kafka, log_settings = settings.kafka, settings.log
+    connection = Connection(
+        servers=kafka.bootstrap.split(","),
+        prefix=log_settings.prefix,
+        client=f"{settings.stream}-{kafka.instance}",
+        patience=kafka.timeout_seconds,
+        security=kafka.security,
+    )
+    wanted = topics(partitions=log_settings.partitions, keep_bytes=log_settings.keep_bytes)
+
+    def made() -> Mapping[str, Topic]:
+        return provision(connection, wanted, create=log_settings.create_topics, replication=log_settings.replication)
+
+    def read(names: tuple[str, ...], group: str, start: Position | None) -> Consumer:
+        return KafkaReader(
+            connection, topics=names, group=group, start=start, instance=None if start else f"{group}-{kafka.instance}"
+        )
+
+    def write(name: str) -> Producer:
+        return KafkaWriter(connection, name=name, topics=made())
+
+    return Clients(read, write)
 
 
 def _embedded(settings: Settings) -> Clients:

@@ -1,6 +1,7 @@
 """The command line: `askance COMMAND`; 0 done, 1 failed, 2 misuse."""
 
 import signal
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -142,8 +143,9 @@ def main() -> None:
     except Misconfigured as error:
         err.print(f"[bold red]askance:[/] {error}", highlight=False, soft_wrap=True)
         sys.exit(MISUSE)
+    except sqlite3.Error as error:
+        err.print(f"[bold red]askance:[/] the ledger cannot be read: {error}; bring back a backup", highlight=False)
+        sys.exit(FAILED)
     except (LedgerUnusable, LogRefused, LogUnavailable, DeliveryFailed, BadFeed, AddressRefused) as error:
         err.print(f"[bold red]askance:[/] {error}", highlight=False, soft_wrap=True)
         sys.exit(FAILED)
-
-

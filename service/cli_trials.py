@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from service.cli import FAILED, Config, DataDir, Kafka, Sets, app, err, out, settings_from, stopping
 
 Feed = Annotated[Path, typer.Argument(help="JSON lines or CSV, either gzipped.", exists=True, dir_okay=False)]
+
+
+class Order(StrEnum):
+    """In which order a simulation streams a feed."""
+
+    SHUFFLED = "shuffled"
+    SOURCE = "source"
 
 
 @contextmanager
@@ -120,7 +128,7 @@ def simulate(
     policy: Annotated[str | None, typer.Option(help="random or iwal; default: of the settings.")] = None,
     rate: Annotated[float | None, typer.Option(min=0.0001, max=1.0, help="Share of products asked about.")] = None,
     labels: Annotated[int | None, typer.Option(min=1, help="Products asked about in all.")] = None,
-    order: Annotated[str, typer.Option(help="shuffled or source.")] = "shuffled",
+    order: Annotated[Order, typer.Option(help="By a hash of seed and id, or as in the file.")] = Order.SHUFFLED,
     holdout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share held out to measure quality on.")] = 0.2,
     limit: Annotated[int | None, typer.Option(min=1, help="Length of the stream, after ordering.")] = None,
     seed: Annotated[int, typer.Option(help="Of the order and the draws.")] = 0,
@@ -137,21 +145,32 @@ def simulate(
     from rich.table import Table
 
     from service.settings import Misconfigured
-    from service.simulate import simulate as run_simulation
+    from service.simulate import Trial, load, run
+    from service.simulate import report as summed_up
 
-    settings = settings_from(config, sets=sets)
+    settings = settings_from(config, sets=[*(sets or []), *([f"asking.policy={policy}"] if policy else [])])
     if rate is not None and labels is not None:
         raise Misconfigured("--rate and --labels: give one of them, not both")
-    with bar("simulate", None) as progress:
-
-        def show(done: int, total: int, asked: int) -> None:
-            progress.update(progress.task_ids[0], completed=done, total=total, note=f"{asked:,} labels")
-
-        result = run_simulation(
-            feed, outputs, settings=settings, policy=policy or settings.asking.policy,
-            share=rate if labels is None else None, labels=labels, order=order, holdout=holdout, limit=limit,
-            seed=seed, delay=delay, show=show,
-        )  # fmt: skip
+    trial = Trial(
+        policy=settings.asking.policy,
+        share=rate or settings.asking.share,
+        labels=labels,
+        order=order.value,
+        holdout=holdout,
+        limit=limit,
+        seed=seed,
+        delay=delay,
+        asking="outputs" if settings.asking.unit == "output" else "product",
+        floor=settings.asking.p_min,
+        settings=settings.model,
+        device=settings.learning.device,
+    )
+    data, steps = load(feed, outputs, trial), []
+    with bar("simulate", len(data.stream)) as progress:
+        for step in run(data, trial):
+            steps.append(step)
+            progress.update(progress.task_ids[0], completed=step.products, note=f"{step.labels:,} labels")
+    result = summed_up(data, trial, steps)
     report.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     table = Table("labels", "products", "macro AP", "micro F1", title=f"{result['feed']}, {result['policy']}")
     for point in result["points"]:

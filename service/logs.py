@@ -14,6 +14,7 @@ from service.learn import Learnt
 from service.score import Scored
 
 Form = Literal["auto", "json", "console"]
+FIRST: Final = ("at", "level", "logger", "event")
 QUIET: Final = ("kafka", "uvicorn", "asyncio")  # libraries heard from WARNING up
 
 
@@ -91,9 +92,10 @@ def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
     return {stage: round(taken, 6) for stage, taken in seconds.items()}
 
 
-def _json(value: object, **_: object) -> str:
+def _json(event: EventDict, **_: object) -> str:
+    first = {name: event[name] for name in FIRST if name in event}
     # msgspec writes NaN as null: every line stays JSON, whatever was logged.
-    return msgspec.json.encode(value, enc_hook=_plain).decode()
+    return msgspec.json.encode(first | event, enc_hook=_plain).decode()
 
 
 def _plain(value: object) -> object:

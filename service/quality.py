@@ -4,11 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.evaluation import macro_average_precision, micro_f1
+from models.evaluation import judged, macro_average_precision, micro_f1
 from models.messages import Prediction
-
-MIN_POSITIVES = 5
 
 
 class Window(NamedTuple):
@@ -17,7 +16,7 @@ class Window(NamedTuple):
     arrivals: int  # up to and with this window
     asked: int  # likewise
     model: int  # newest version that served in it
-    outputs: int  # with at least MIN_POSITIVES positives in it
+    outputs: int  # with enough positives in it to be judged by
     macro_ap: float
     micro_f1: float
 
@@ -49,7 +48,6 @@ def progressive(
         yield _window(scores[:filled], labels[:filled], seen, asked, model)
 
 
-def _window(scores: np.ndarray, labels: np.ndarray, seen: int, asked: int, model: int) -> Window:
-    common = labels.sum(axis=0) >= MIN_POSITIVES
-    average = macro_average_precision(scores[:, common], labels[:, common]) if common.any() else float("nan")
-    return Window(seen, asked, model, int(common.sum()), average, micro_f1(scores[:, common], labels[:, common]))
+def _window(scores: NDArray[np.float32], labels: NDArray[np.bool_], seen: int, asked: int, model: int) -> Window:
+    decided = micro_f1(scores >= 0.5, labels)
+    return Window(seen, asked, model, len(judged(labels)), macro_average_precision(scores, labels), decided)

@@ -41,7 +41,7 @@ class LogSettings(Group):
     prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="put before every topic's name")
     create_topics: bool = Field(True, description="create missing topics; false: refuse to start without them")
     partitions: int = Field(4, ge=1, le=4096, description="partitions of topics that are created")
-    replication: int = Field(1, ge=1, le=32, description="replication factor of topics that are created (Kafka)")
+    replication: int = Field(-1, ge=-1, le=32, description="replicas of topics that are created; -1: Kafka decides")
     keep_bytes: int | None = Field(None, ge=1_000_000, description="bytes kept of one partition; none: by age alone")
     batch: int = Field(1000, ge=1, le=100_000, description="most products taken in one step")
     wait_seconds: float = Field(0.2, ge=0.0, le=10.0, description="longest wait for the first record of a step")
@@ -66,14 +66,19 @@ class AskingSettings(Group):
     policy: Literal["random", "iwal"] = Field("iwal", description="rule that makes the chance")
     unit: Literal["product", "output"] = Field("product", description="ask about whole products, or single outputs")
     share: Share = Field(0.1, description="share of arrivals to ask about")
-    p_min: Share = Field(0.02, description="smallest chance of any arrival; weights are at most 1/p_min")
+    p_min: Share | None = Field(None, description="smallest chance of any arrival; none: half the share, at most 0.05")
     eta: Annotated[float, Field(gt=0.0, le=0.5)] = Field(0.02, description="step of the budget's feedback")
     seed: str = Field("", description="secret key of the draws; empty: made once and kept in data_dir/seed")
     expires_days: Positive = Field(7.0, description="an unanswered query expires after this")
 
+    @property
+    def floor(self) -> float:
+        """The smallest chance of any arrival; importance weights are at most 1 / floor."""
+        return min(0.05, self.share / 2) if self.p_min is None else self.p_min
+
     @model_validator(mode="after")
     def _floor_within_share(self) -> "AskingSettings":
-        if self.p_min > self.share:
+        if self.floor > self.share:
             raise ValueError(f"p_min {self.p_min} is above share {self.share}: the floor alone would break the budget")
         return self
 
@@ -82,7 +87,7 @@ class LearningSettings(Group):
     """The learner's state and pace."""
 
     annotators_per_query: int = Field(1, ge=1, le=100, description="answers that settle a query")
-    batch: int = Field(200, ge=1, le=10_000, description="most queries and labels taken in one step")
+    batch: int = Field(64, ge=1, le=10_000, description="most queries and labels taken in one step")
     checkpoint_seconds: Positive = Field(60.0, description="longest time between checkpoints while learning")
     checkpoints_kept: int = Field(3, ge=2, le=100, description="checkpoints kept on disk")
     seed: int = Field(0, ge=0, description="seed of the model's initial state")

@@ -39,6 +39,14 @@ def test_lines_are_json_where_nobody_watches():
     assert line == {"event": "scored", "level": "info", "logger": "service.loop", "arrivals": 3}
 
 
+def test_a_line_begins_with_when_how_grave_where_and_what():
+    stream = io.StringIO()
+    logs.configure(stream)
+    structlog.get_logger("service.loop").info("scored", arrivals=3)
+
+    assert list(json.loads(stream.getvalue())) == ["at", "level", "logger", "event", "arrivals"]
+
+
 def test_lines_are_for_people_on_a_terminal():
     stream = Terminal()
     logs.configure(stream)

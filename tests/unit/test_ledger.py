@@ -1,0 +1,127 @@
+"""The ledger's file: one writer, one version, and clear words about anything else."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from service.ledger import Ledger
+from service.ledger_file import LedgerUnusable
+
+
+def test_a_second_writer_is_refused(desk):
+    with pytest.raises(LedgerUnusable, match="another process learns there"):
+        Ledger(desk.folder)
+
+
+def test_a_reader_may_look_while_another_writes(desk):
+    desk.tell(desk.query("q1"))
+    reader = Ledger(desk.folder, read_only=True)
+    desk.tell(desk.query("q2"))
+    seen = reader.balance()["issued"]
+    reader.close()
+
+    assert seen == 1
+
+
+def test_a_missing_ledger_is_said_to_a_reader(tmp_path):
+    with pytest.raises(LedgerUnusable, match="no ledger at"):
+        Ledger(tmp_path, read_only=True)
+
+
+def test_a_newer_version_is_refused(desk, new_desk):
+    desk.ledger.close()
+    with sqlite3.connect(desk.ledger.path) as file:
+        file.execute("PRAGMA user_version = 99")
+    file.close()
+
+    with pytest.raises(LedgerUnusable, match=r"version 99.*upgrade"):
+        new_desk()
+
+
+def test_another_file_in_its_place_is_refused(desk, new_desk):
+    desk.ledger.close()
+    for path in desk.folder.glob("ledger.sqlite*"):
+        path.unlink()
+    desk.ledger.path.write_bytes(b"this is no ledger" * 1000)
+
+    with pytest.raises(LedgerUnusable, match="no ledger"):
+        new_desk()
+
+
+def test_a_damaged_file_is_refused_not_half_read(desk):
+    desk.tell(*(desk.query(f"q{n}") for n in range(200)))
+    desk.ledger.close()
+    size = desk.ledger.path.stat().st_size
+    with desk.ledger.path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(size - 4096))
+
+    with pytest.raises((LedgerUnusable, sqlite3.DatabaseError)), closing(Ledger(desk.folder)) as ledger:
+        ledger.recount()
+        list(ledger.batches(-1))
+
+
+UNPRIVILEGED = """
+import os, sys
+sys.path[:0] = {path!r}
+from pathlib import Path
+from service.ledger import Ledger
+from service.ledger_file import LedgerUnusable
+if os.geteuid() == 0:
+    os.seteuid(65534)
+try:
+    Ledger(Path({folder!r}))
+except LedgerUnusable as error:
+    print("said:", error)
+"""
+
+
+def test_a_folder_without_write_access_is_said(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o555)
+
+    said = scripted(UNPRIVILEGED, folder)
+
+    assert "said: ledger" in said
+    assert "writ" in said
+
+
+def scripted(script, folder):
+    text = script.format(path=sys.path, folder=str(folder))
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+FULL = """
+import resource, sys
+sys.path[:0] = {path!r}
+from pathlib import Path
+from service.ledger import Ledger
+from service.ledger_file import LedgerUnusable
+from models.records import Outgoing
+ledger = Ledger(Path({folder!r}))
+with ledger.transaction():
+    ledger.put_out([Outgoing("rejections", b"first", b"x")])
+size = ledger.path.stat().st_size + 200_000
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+try:
+    with ledger.transaction():
+        ledger.put_out([Outgoing("rejections", b"k", b"x" * 10_000)] * 200)
+except LedgerUnusable as error:
+    print("said:", error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print("kept:", [record.key for record in ledger.outbox()])
+"""
+
+
+def test_no_room_leaves_the_ledger_as_it_was(tmp_path):
+    said = scripted(FULL, tmp_path / "data")
+
+    assert "said: ledger" in said
+    assert "kept: [b'first']" in said

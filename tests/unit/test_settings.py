@@ -1,0 +1,78 @@
+"""Settings fail at start, by name."""
+
+import pytest
+
+from service.settings import Misconfigured, as_plain, read_settings
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch):
+    for name in ("ASKANCE_CONFIG", "ASKANCE_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def written(tmp_path, text):
+    path = tmp_path / "askance.toml"
+    path.write_text(text)
+    return path
+
+
+def test_given_values_stand_over_variables_over_the_file(tmp_path, monkeypatch):
+    file = written(tmp_path, "[asking]\nshare = 0.2\np_min = 0.03\neta = 0.05")
+    monkeypatch.setenv("ASKANCE_ASKING__SHARE", "0.3")
+    monkeypatch.setenv("ASKANCE_ASKING__P_MIN", "0.04")
+
+    asking = read_settings(file, {"asking.share": "0.4"}).asking
+
+    assert (asking.share, asking.p_min, asking.eta) == (0.4, 0.04, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nonsense = 1", "nonsense: no such setting"),
+        ("[asking]\nshares = 0.2", "asking.shares: no such setting"),
+        ("[model]\nmembres = 4", "model.membres: no such setting"),
+        ("[asking]\nshare = 1.5", "asking.share = 1.5"),
+        ("[asking]\nshare = 'much'", "asking.share = 'much'"),
+        ("[asking]\nshare = nan", "asking.share"),
+        ("[asking]\np_min = 0.5", "p_min 0.5 is above share 0.1"),
+        ("[asking]\npolicy = 'guess'", "asking.policy = 'guess'"),
+        ("outputs = ['a', 'a']", "a name stands there twice"),
+        ("[http]\nport = 70000", "http.port = 70000"),
+        ("[asking", "askance.toml"),
+    ],
+)
+def test_what_is_wrong_is_said_by_name(tmp_path, text, said):
+    with pytest.raises(Misconfigured) as error:
+        read_settings(written(tmp_path, text))
+
+    assert said in str(error.value)
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(Misconfigured, match=r"nowhere\.toml: no such file"):
+        read_settings(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize("name", ["ASKANCE_SHARE", "ASKANCE_ASKING__SHARES", "ASKANCE_NONSENSE__X"])
+def test_an_unknown_variable_is_refused(monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+
+    with pytest.raises(Misconfigured, match="no such setting"):
+        read_settings()
+
+
+def test_numbers_may_be_names(monkeypatch):
+    monkeypatch.setenv("ASKANCE_ASKING__SEED", "12345")
+
+    assert read_settings(None, {"kafka.instance": "7"}).asking.seed == "12345"
+
+
+def test_secrets_are_hidden():
+    changes = {"asking.seed": "s3cret", "kafka.security": {"sasl_plain_password": "pw", "security_protocol": "SSL"}}
+
+    plain = as_plain(read_settings(None, changes))
+
+    assert (plain["asking"]["seed"], plain["kafka"]["security"]["sasl_plain_password"]) == ("***", "***")
+    assert plain["kafka"]["security"]["security_protocol"] == "SSL"
