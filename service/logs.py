@@ -95,7 +95,7 @@ def _rounded(seconds: Mapping[str, float]) -> dict[str, float]:
 def _json(event: EventDict, **_: object) -> str:
     first = {name: event[name] for name in FIRST if name in event}
     # msgspec writes NaN as null: every line stays JSON, whatever was logged.
-    return msgspec.json.encode(first | event, enc_hook=_plain).decode()
+    return msgspec.json.encode({**first, **event}, enc_hook=_plain).decode()
 
 
 def _plain(value: object) -> object:
