@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.dataclasses import dataclass as checked
 from pydantic_settings import (
     BaseSettings,
@@ -58,6 +58,13 @@ class KafkaSettings(Group):
         default_factory=dict, description="kafka-python's security_protocol, ssl_* and sasl_* options, passed on"
     )
     timeout_seconds: Positive = Field(30.0, description="limit of every blocking call to the broker")
+
+    @field_validator("security")
+    @classmethod
+    def _said_in_text(cls, security: dict[str, str | int | bool]) -> dict[str, str | int | bool]:
+        # A variable can say false only as text, and any text is true to the client.
+        said = {"true": True, "false": False}.get(str(security.get("ssl_check_hostname", "")).lower())
+        return security if said is None else {**security, "ssl_check_hostname": said}
 
 
 class AskingSettings(Group):

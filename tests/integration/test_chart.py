@@ -150,7 +150,7 @@ def test_values_for_kafka_become_settings(rendered, settings_of):
 
     assert settings.kafka.bootstrap == "kafka-0.kafka:9092,kafka-1.kafka:9092"
     assert settings.kafka.group == "shop"
-    assert str(settings.kafka.security["ssl_check_hostname"]).lower() == "true"
+    assert settings.kafka.security["ssl_check_hostname"] is True
     assert settings.stream == "shop"
     assert (settings.asking.share, settings.asking.p_min) == (0.05, 0.01)
     assert (settings.log.prefix, settings.log.max_bytes, settings.log.create_topics) == ("shop.", 2_000_000, False)
