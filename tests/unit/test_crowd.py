@@ -204,6 +204,16 @@ def test_a_query_taken_twice_is_answered_once_with_what_was_asked_last():
     assert [label.answers for label in crowd.due(0.0).labels] == [{"o3": True}]
 
 
+def test_a_query_withdrawn_and_asked_again_is_answered_once():
+    crowd = Crowd({"p": POSITIVE}, Habits(annotators=2, overlap=2, delay=10.0))
+    crowd.take(query("1"), 0.0)
+    crowd.withdraw("1")
+    crowd.take(query("1"), 5.0)
+
+    labels = [label for when in (10.0, 100.0, 1e6) for label in crowd.due(when).labels]
+    assert sorted(label.annotator for label in labels) == ["a-1", "a-2"]
+
+
 @pytest.mark.parametrize(
     ("habit", "value"),
     [("accuracy", 1.5), ("unsure", -0.1), ("skip", math.nan), ("delay", -1.0), ("delay", math.inf), ("overlap", 2)],

@@ -1,8 +1,11 @@
 import msgpack
 import pytest
 
-from models.messages import Product, decode
+from consumers.sqlite import SqliteReader
+from models.messages import Product, decode, read
 from models.records import Outgoing, Position
+from producers.sqlite import SqliteWriter
+from producers.topics import topics
 from service.feeds import BadFeed, Entry, read_lines, read_products
 from service.replay import BATCH, COMPLAINTS, Replayed, replay
 
@@ -127,6 +130,17 @@ def test_batches_are_bounded_in_bytes():
     big = [Entry(Product(id=f"{i}", title="x", image=b"x" * 900_000), None) for i in range(12)]
 
     assert [done.sent for done in run(big)[1]] == [5, 10, 12]
+
+
+def test_on_the_embedded_log_each_product_is_one_record_in_order(tmp_path):
+    writer = SqliteWriter(tmp_path / "log.sqlite", topics=topics(), durable=False)
+    list(replay(entries(BATCH + 3), writer, rate=None, limit=None, clock=Time().clock, sleep=Time().sleep))
+    writer.close()
+    reader = SqliteReader(tmp_path / "log.sqlite", topics=["products"], group="checker")
+    records = reader.poll(10_000, 0.0)
+    reader.close()
+
+    assert [read(Product, record) for record in records] == [entry.product for entry in entries(BATCH + 3)]
 
 
 def test_an_empty_feed_sends_nothing():
