@@ -186,7 +186,7 @@ def is_json(value: bytes, content_type: str = "") -> bool:
         return True
     if "msgpack" in content_type:
         return False
-    return value[:64].lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"{", b"[", b'"')
+    return value.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"{", b"[", b'"')
 
 
 def decode(kind: type[M], value: bytes, *, content_type: str = "", limit: int = MAX_BYTES) -> M:

@@ -129,10 +129,11 @@ def explain(
     """
     from collections import deque
 
-    from service.assembly import clients, outputs_known
+    from service.assembly import clients
     from service.explain import explain as tell
     from service.ledger import Ledger
     from service.ledger_file import LedgerUnusable
+    from service.outputs import outputs_known
 
     settings = settings_from(config, data_dir=data_dir, kafka=kafka, sets=sets)
     try:
@@ -201,10 +202,11 @@ def quality(
         askance quality --truth shop.jsonl.gz
     """
     from models.messages import Prediction, read
-    from service.assembly import clients, outputs_known
+    from service.assembly import clients
     from service.crowd import truth as collect
     from service.feeds import read_products
     from service.ledger import Ledger
+    from service.outputs import outputs_known
     from service.quality import progressive
     from service.reading import read_topic
 

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from models.faults import LogUnavailable
+from producers.port import DeliveryFailed
 from service.cli import FAILED, Config, DataDir, Kafka, Sets, app, err, out, settings_from, stopping
 
 Feed = Annotated[Path, typer.Argument(help="JSON lines or CSV, either gzipped.", exists=True, dir_okay=False)]
@@ -107,17 +109,25 @@ def annotate(
     except ValueError as error:
         raise Misconfigured(str(error)) from error
     known = collect(read_products(truth))
+    if not known:
+        raise Misconfigured(f"--truth {truth}: none of its products has labels, so no answer is known")
     reach = clients(settings)
-    consumer = reach.read(("queries",), f"{settings.kafka.group}-annotators", None)
-    producer = reach.write(f"{settings.stream}-annotators")
-    try:
-        with stopping() as stop, bar("answers", None) as progress:
-            for done in answer(consumer, producer, Crowd(known, habits), stop=stop, clock=time.time, idle=idle):
-                note = f"{done.queries:,} queries, {done.open:,} open, {done.skipped:,} skipped"
-                progress.update(progress.task_ids[0], completed=done.labels, note=note)
-    finally:
-        consumer.close()
-        producer.close()
+    with stopping() as stop, bar("answers", None) as progress:
+
+        def serve() -> None:
+            consumer = reach.read(("queries",), f"{settings.kafka.group}-annotators", None)
+            with closing(consumer), closing(reach.write(f"{settings.stream}-annotators")) as producer:
+                for done in answer(consumer, producer, Crowd(known, habits), stop=stop, clock=time.time, idle=idle):
+                    note = f"{done.queries:,} queries, {done.open:,} open, {done.skipped:,} skipped"
+                    progress.update(progress.task_ids[0], completed=done.labels, note=note)
+
+        while not stop.is_set():
+            try:
+                serve()
+                break
+            except (LogUnavailable, DeliveryFailed) as error:
+                err.print(f"[yellow]waiting for the log:[/] {error}", highlight=False)
+                stop.wait(2.0)
 
 
 @app.command()
@@ -182,6 +192,24 @@ def simulate(
 
 
 @app.command()
+def generate(
+    feed: Annotated[Path, typer.Argument(help="Where it goes, as NAME.jsonl.gz; NAME.outputs.json is put beside it.")],
+    products: Annotated[int, typer.Option(min=1, help="How many.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Another seed, another feed.")] = 0,
+) -> None:
+    """Write a labelled feed of invented products, to try things with where there is none at hand.
+
+    Example:
+
+        askance generate shop.jsonl.gz --products 5000
+    """
+    from service.catalogue import write_feed
+
+    outputs = write_feed(feed, products, seed=seed)
+    out.print(f"{products:,} products in {feed}, their outputs in {outputs}")
+
+
+@app.command()
 def demo(
     products: Annotated[int, typer.Option(min=1000, max=200_000, help="Length of the generated feed.")] = 6_000,
     rate: Annotated[float, typer.Option(min=10, help="Products per second.")] = 150.0,
@@ -197,6 +225,8 @@ def demo(
         askance demo --products 4000
     """
     from service.demo import run_demo
+    from service.logs import configure
 
+    configure(level="warning")
     if not run_demo(products=products, rate=rate, seed=seed, keep=keep, console=out):
         raise typer.Exit(FAILED)

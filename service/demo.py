@@ -164,7 +164,7 @@ def _in_order(records: Iterator[Record]) -> Iterator[Record]:
 
 
 def _show(windows: list[Window], found: Audited, balance: Mapping[str, int], console: Console) -> None:
-    table = Table(title="quality of what was served, before anybody had answered")
+    table = Table(title="quality as served, before any answer")
     for heading in ("products", "labels asked", "macro AP", "micro F1"):
         table.add_column(heading, justify="right")
     for row in windows:

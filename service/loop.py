@@ -152,7 +152,9 @@ def learn_turn(service: Service, log_now: Log) -> None:
             service.snapshot = service.learner.snapshot()
             service.metrics.serving(service.snapshot.version, time.time())
         if learnt.outgoing:
+            began = time.perf_counter()
             log_now.producer.publish(learnt.outgoing, past=past)
+            service.metrics.published("learn", time.perf_counter() - began)
             service.ledger.sent()
         service.metrics.learnt(learnt)
         if records:

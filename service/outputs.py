@@ -1,0 +1,55 @@
+"""The outputs: as the settings name them, and as the ledger has them."""
+
+import time
+
+from service.feeds import read_outputs
+from service.ledger import Ledger
+from service.settings import Misconfigured, Settings
+
+
+def outputs_of(settings: Settings) -> tuple[str, ...]:
+    """The outputs by name: of the settings, else of the outputs file.
+
+    Raises:
+        Misconfigured: neither names any, or both do.
+
+    """
+    if settings.outputs and settings.outputs_file:
+        raise Misconfigured("outputs and outputs_file: give one of them, not both")
+    names = read_outputs(settings.outputs_file) if settings.outputs_file else settings.outputs
+    if not names:
+        raise Misconfigured(
+            "outputs: none are named; give `--outputs FILE`, or `outputs` or `outputs_file` in the file"
+        )
+    return names
+
+
+def outputs_known(settings: Settings, ledger: Ledger | None) -> tuple[str, ...]:
+    """The outputs the ledger has, else those of the settings, else none."""
+    if ledger is not None and (known := ledger.outputs()):
+        return known
+    return outputs_of(settings) if settings.outputs or settings.outputs_file else ()
+
+
+def settle_outputs(ledger: Ledger, wanted: tuple[str, ...], confirmed: tuple[str, ...]) -> None:
+    """Write the outputs into the ledger if they are new there.
+
+    Raises:
+        Misconfigured: an output would be dropped with all it has learnt, unconfirmed.
+
+    """
+    known = ledger.outputs()
+    removed = [output for output in known if output not in wanted]
+    if unconfirmed := [output for output in removed if output not in confirmed]:
+        raise Misconfigured(
+            f"outputs: {', '.join(unconfirmed)} would be dropped with all they have learnt; "
+            "name them again, or confirm with learning.confirm_removed"
+        )
+    # Known outputs keep their order: only what really changes is a change.
+    arranged = (
+        *(output for output in known if output in wanted),
+        *(output for output in wanted if output not in known),
+    )
+    if arranged != known:
+        with ledger.transaction():
+            ledger.add_outputs(arranged, time.time())
