@@ -12,7 +12,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 
 from consumers.port import LogRefused, LogUnavailable
 from models.records import Position, Record
-from producers.connection import Connection, Watchdog, faults
+from producers.connection import Connection, Watchdog, abandon, faults, made
 
 CLOSING: Final = 3.0
 """Seconds that a client gets to leave in peace."""
@@ -109,7 +109,7 @@ class KafkaReader:
             raise
 
     def _open(self, settings: dict[str, Any]) -> None:
-        self._consumer = KafkaConsumer(**settings)
+        self._consumer = made(KafkaConsumer, settings)
         if self._member:
             # Known before joining: the client may miss an update that it asks for while another is under way, and
             # then shares out no partitions at all for a minute.
@@ -251,4 +251,5 @@ class KafkaReader:
                 self._watchdog.call(
                     lambda: consumer.close(autocommit=False, timeout_ms=int(CLOSING * 1_000)), CLOSING + 1
                 )
+            abandon(consumer)
         self._watchdog.close()

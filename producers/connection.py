@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from queue import Empty, SimpleQueue
@@ -68,7 +68,7 @@ class Connection:
         }
 
     def reach(self, timeout: float = 5.0) -> None:
-        """Raise LogUnavailable if no server takes a connection: a client made in vain leaves a thread behind."""
+        """Raise LogUnavailable, with the reasons, if no server takes a connection: the client would not tell them."""
         reasons = []
         for server in self.servers:
             host, _, port = server.rpartition(":")
@@ -94,7 +94,32 @@ def fault(doing: str, error: BaseException) -> LogUnavailable | LogRefused:
     )
     if isinstance(error, refusals):
         return LogRefused(f"Kafka refused {doing}: {error}; correct the security settings or the rights of this user")
-    return LogUnavailable(f"Kafka failed {doing}: {error or type(error).__name__}")
+    # The client tells a refused login as time run out.
+    hint = "; it is overloaded, or refuses this login: check the security settings" if "bootstrap" in str(error) else ""
+    return LogUnavailable(f"Kafka failed {doing}: {error or type(error).__name__}{hint}")
+
+
+def made(kind: type[T], settings: Mapping[str, Any]) -> T:
+    """Make a client of this kind; one that fails while it is made leaves no thread behind."""
+    client: Any = kind.__new__(kind)
+    try:
+        client.__init__(**settings)
+    except BaseException:
+        abandon(client)
+        raise
+    return client  # type: ignore[no-any-return]  # it is of this kind
+
+
+def abandon(client: Any) -> None:
+    """End the threads of a client that would not close, or was never wholly made."""
+    network, sender = getattr(client, "_net", None), getattr(client, "_sender", None)
+    if network is not None:
+        with suppress(Exception):
+            network.stop(timeout_ms=1_000)
+            network.close()
+    if sender is not None and sender.is_alive():
+        sender.force_close()
+        client._closed = True  # noqa: SLF001 - or its finalizer would wait once more
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from kafka import ConsumerGroupMetadata, KafkaProducer, OffsetAndMetadata, Topic
 from kafka.errors import KafkaError
 
 from models.records import Outgoing, Position
-from producers.connection import Connection, Watchdog, fault, faults
+from producers.connection import Connection, Watchdog, abandon, fault, faults, made
 from producers.port import DeliveryFailed
 from producers.provision import MAX_BATCH
 from producers.topics import MAX_RECORD, Topic, check
@@ -71,7 +71,7 @@ class KafkaWriter:
             raise
 
     def _open(self, settings: dict[str, Any]) -> None:
-        self._producer = KafkaProducer(**settings)
+        self._producer = made(KafkaProducer, settings)
         self._producer.init_transactions()
 
     def publish(self, records: Sequence[Outgoing], past: Position | None) -> None:
@@ -136,13 +136,5 @@ class KafkaWriter:
             with suppress(Exception):
                 # After a failure there is nothing worth waiting for; the next writer of this name ends the transaction.
                 self._watchdog.call(lambda: producer.close(timeout=CLOSING), CLOSING + 1)
-            _end(producer)
+            abandon(producer)
         self._watchdog.close()
-
-
-def _end(producer: Any) -> None:
-    # close() leaves the sender's thread running if its flush ran out of time.
-    sender = getattr(producer, "_sender", None)
-    if sender is not None and sender.is_alive():
-        sender.force_close()
-        producer._closed = True  # noqa: SLF001 - or the finalizer would wait once more

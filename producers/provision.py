@@ -8,7 +8,7 @@ from typing import Any, Final
 from kafka import KafkaAdminClient
 from kafka.errors import AuthorizationError, TopicAlreadyExistsError
 
-from producers.connection import Connection, Watchdog, faults
+from producers.connection import Connection, Watchdog, faults, made
 from producers.port import LogRefused
 from producers.topics import Topic
 
@@ -46,7 +46,8 @@ def provision(
 
 
 def _open(connection: Connection) -> Any:
-    return KafkaAdminClient(**connection.settings(), request_timeout_ms=int(connection.patience * 1_000))
+    settings = connection.settings() | {"request_timeout_ms": int(connection.patience * 1_000)}
+    return made(KafkaAdminClient, settings)
 
 
 def _provision(

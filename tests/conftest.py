@@ -1,8 +1,10 @@
 """The logs that tests run against: the embedded one always, a real Kafka where one can be had."""
 
 import contextlib
+import gc
 import itertools
 import json
+import logging
 import os
 import signal
 import socket
@@ -118,6 +120,26 @@ class KafkaLog:
 
     def close(self):
         self._open.close()
+        collect()
+
+
+def collect():
+    """Collect the sockets that the client leaves behind when a connection was refused; they are no test's failure."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_client():
+    # What the client says keeps alive what it speaks of, sockets too.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+@pytest.fixture
+def tidy():
+    yield
+    collect()
 
 
 class Broker:
@@ -127,7 +149,7 @@ class Broker:
         self._data = data
         self._port = port
         self._process = None
-        self.servers = ""
+        self.servers = self.sasl = ""
         self.pid = 0
 
     def start(self):
@@ -142,7 +164,7 @@ class Broker:
                 pytest.fail(reason)
             pytest.skip(reason)
         told = json.loads(line)
-        self.servers, self.pid = told["servers"], told["pid"]
+        self.servers, self.sasl, self.pid = told["servers"], told["sasl"], told["pid"]
         self._port = int(self.servers.rpartition(":")[2])
         return self
 
@@ -153,14 +175,17 @@ class Broker:
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory):
-    """Address of a real Kafka: the one that is given, or one that runs as long as the tests do."""
-    if given := os.environ.get("ASKANCE_TEST_KAFKA"):
-        yield given
-        return
-    running = Broker(tmp_path_factory.mktemp("kafka"))
-    yield running.start().servers
+def own_broker(tmp_path_factory):
+    """A real Kafka that runs as long as the tests do."""
+    running = Broker(tmp_path_factory.mktemp("kafka")).start()
+    yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def broker(request):
+    """Address of a real Kafka: the one that is given, or else our own."""
+    return os.environ.get("ASKANCE_TEST_KAFKA") or request.getfixturevalue("own_broker").servers
 
 
 @pytest.fixture

@@ -19,9 +19,14 @@ CLUSTER = "QXNrYW5jZVRlc3RzMDAwMQ"  # any 16 bytes in base64
 SETTINGS = """
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl}
 controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config=\\
+  org.apache.kafka.common.security.plain.PlainLoginModule required user_askance="open sesame";
 controller.quorum.voters=1@127.0.0.1:{controller}
 log.dirs={data}
 auto.create.topics.enable=false
@@ -82,13 +87,13 @@ def free_ports(count):
         return [listening.getsockname()[1] for listening in sockets]
 
 
-def start(folder, data, port, controller):
+def start(folder, data, ports):
     """Start the broker over `data`, formatted on first use, and return its process."""
     if shutil.which("java") is None:
         raise Unavailable("Java is not installed; Kafka needs Java 17 or newer")
     java = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{folder}/*"]
     settings = data / "server.properties"
-    settings.write_text(SETTINGS.format(port=port, controller=controller, data=data / "logs"))
+    settings.write_text(SETTINGS.format(**ports, data=data / "logs"))
     with (data / "server.log").open("ab") as output:
         if not (data / "logs" / "meta.properties").exists():
             format_ = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(settings)]
@@ -118,6 +123,11 @@ def stop(process):
         process.wait(15)
 
 
+def tail(data):
+    log = data / "server.log"
+    return "\n" + log.read_text(errors="replace")[-1_000:] if log.exists() else ""
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=9092, help="0 takes a free one")
@@ -129,17 +139,18 @@ def main():
     with tempfile.TemporaryDirectory(prefix="askance-kafka-") as temporary:
         data = asked.data or Path(temporary)
         data.mkdir(parents=True, exist_ok=True)
-        port, controller = free_ports(2)
-        port = asked.port or port
+        ports = dict(zip(("port", "sasl", "controller"), free_ports(3), strict=True))
+        port = ports["port"] = asked.port or ports["port"]
         begun = time.monotonic()
         try:
-            process = start(jars(cache), data, port, controller)
+            process = start(jars(cache), data, ports)
         except (Unavailable, subprocess.SubprocessError, OSError) as error:
-            sys.exit(f"no Kafka: {error}")
+            sys.exit(f"no Kafka: {error}{tail(data)}")
         try:
             await_port(process, port)
             if asked.attached:
-                sys.stdout.write(json.dumps({"servers": f"127.0.0.1:{port}", "pid": process.pid}) + "\n")
+                told = {"servers": f"127.0.0.1:{port}", "sasl": f"127.0.0.1:{ports['sasl']}", "pid": process.pid}
+                sys.stdout.write(json.dumps(told) + "\n")
                 sys.stdout.flush()
                 sys.stdin.read()
             else:
@@ -148,8 +159,7 @@ def main():
                 sys.stdout.flush()
                 process.wait()
         except Unavailable as error:
-            tail = (data / "server.log").read_text(errors="replace")[-1_000:]
-            sys.exit(f"no Kafka: {error}\n{tail}")
+            sys.exit(f"no Kafka: {error}{tail(data)}")
         except KeyboardInterrupt:
             pass
         finally:

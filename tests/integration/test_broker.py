@@ -1,7 +1,6 @@
 """What only a real Kafka can show: fencing, rebalances, deaths and outages."""
 
 import contextlib
-import gc
 import os
 import signal
 import subprocess
@@ -9,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import uuid
 from collections import Counter
 from dataclasses import replace
 
@@ -23,8 +23,11 @@ from producers.port import DeliveryFailed
 from producers.provision import provision
 from producers.topics import Topic, topics
 
-# The client leaves sockets whose connection was refused to the garbage collector.
-pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore:unclosed .*socket:ResourceWarning")]
+pytestmark = [
+    pytest.mark.kafka,
+    pytest.mark.usefixtures("tidy"),
+    pytest.mark.filterwarnings("ignore:unclosed .*socket:ResourceWarning"),
+]
 
 BEGINNING = Position(group="own")
 
@@ -280,12 +283,17 @@ def test_a_broker_that_dies_and_comes_back_loses_and_repeats_nothing(frail_broke
     thread.join(30)
     assert rebuilt[0] > 0
     assert echoed(log, 2_000) == Counter(range(2_000))
-    gc.collect()
+
+
+def await_threads(count):
+    deadline = time.monotonic() + 10
+    while threading.active_count() > count and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert threading.active_count() <= count, [thread.name for thread in threading.enumerate()]
 
 
 def test_twenty_sessions_leave_no_threads_behind(kafka_log):
-    connection, names = kafka_log.connection, {thread.name for thread in threading.enumerate()}
-    before = threading.active_count()
+    connection, before = kafka_log.connection, threading.active_count()
     for _ in range(20):
         name = connection.prefix + "session"
         writer = KafkaWriter(connection, name=name, topics=kafka_log.topics)
@@ -296,10 +304,7 @@ def test_twenty_sessions_leave_no_threads_behind(kafka_log):
             writer.publish([Outgoing("plain", b"k", b"v")], None)
         for client in (reader, writer, successor):
             client.close()
-    deadline = time.monotonic() + 10
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert threading.active_count() - before <= 0, {t.name for t in threading.enumerate()} - names
+    await_threads(before)
 
 
 def test_an_unreachable_broker_is_told_in_time():
@@ -311,11 +316,50 @@ def test_an_unreachable_broker_is_told_in_time():
 
 
 def test_a_port_that_does_not_speak_kafka_is_given_up_in_time(unused_port_that_listens):
-    connection = Connection(servers=[f"127.0.0.1:{unused_port_that_listens}"], patience=2.0)
-    begun = time.monotonic()
-    with pytest.raises(LogUnavailable):
+    connection = Connection(servers=[f"127.0.0.1:{unused_port_that_listens}"], patience=1.0)
+    begun, threads = time.monotonic(), threading.active_count()
+    with pytest.raises(LogUnavailable, match="opening a reader"):
         KafkaReader(connection, topics=["products"], group="g")
-    assert time.monotonic() - begun < 6
+    with pytest.raises(LogUnavailable, match="opening the writer"):
+        KafkaWriter(connection, name="name", topics=topics())
+    with pytest.raises(LogUnavailable, match="looking for topics"):
+        provision(connection, topics())
+    assert time.monotonic() - begun < 8
+    await_threads(threads)
+
+
+def with_password(own_broker, password):
+    return Connection(
+        servers=[own_broker.sasl],
+        prefix=f"t{uuid.uuid4().hex[:12]}.",
+        patience=5.0,
+        security={
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "PLAIN",
+            "sasl_plain_username": "askance",
+            "sasl_plain_password": password,
+        },
+    )
+
+
+def test_security_settings_pass_through(own_broker):
+    connection = with_password(own_broker, "open sesame")
+    known = provision(connection, {"plain": Topic(name="plain")})
+    writer = KafkaWriter(connection, name=connection.prefix, topics=known)
+    writer.publish([Outgoing("plain", b"k", b"v")], None)
+    reader = KafkaReader(connection, topics=["plain"], group=connection.prefix)
+    assert [r.value for r in read(reader, 1)] == [b"v"]
+    writer.publish([], reader.position())
+    reader.close()
+    writer.close()
+
+
+def test_a_wrong_password_is_told_in_time(own_broker):
+    connection = with_password(own_broker, "sesame")
+    begun = time.monotonic()
+    with pytest.raises(LogUnavailable, match="refuses this login: check the security settings"):
+        KafkaWriter(connection, name="name", topics=topics())
+    assert time.monotonic() - begun < 10
 
 
 def test_unknown_security_settings_are_refused_by_name():
