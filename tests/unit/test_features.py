@@ -29,9 +29,7 @@ def ids(product: Product, bits: int = 20) -> set[int]:
 
 
 def same(one: Features, other: Features) -> bool:
-    return all(
-        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("ids", "values", "offsets")
-    )
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("ids", "values", "offsets"))
 
 
 def test_the_ids_of_a_product_are_these_for_ever():

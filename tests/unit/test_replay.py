@@ -1,153 +1,107 @@
-import msgpack
+import numpy as np
 import pytest
 
-from consumers.sqlite import SqliteReader
-from models.messages import Product, decode, read
-from models.records import Outgoing, Position
-from producers.sqlite import SqliteWriter
-from producers.topics import topics
-from service.feeds import BadFeed, Entry, read_lines, read_products
-from service.replay import BATCH, COMPLAINTS, Replayed, replay
+from models.replay import Memory, Reservoir
+
+NO_FEATURES = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
-class Written(list[Outgoing]):
-    """The smallest producer: what was published, in order."""
-
-    def publish(self, records, past: Position | None) -> None:
-        assert past is None
-        self.extend(records)
-
-    def close(self) -> None:
-        pass
-
-
-class Time:
-    """A clock that moves only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.naps: list[float] = []
-
-    def clock(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        self.naps.append(seconds)
+def filled(count: int, *, limit: int = 8, positives: int = 2) -> Memory:
+    """Every tenth product is yes on the rare output `b`; the output `a` is yes on the odd ones."""
+    memory = Memory(("a", "b"), limit=limit, positives=positives, key="k")
+    for number in range(count):
+        answers = np.array([number % 2, number % 10 == 0], np.float32)
+        memory.add(f"q{number}", np.array([number]), np.ones(1, np.float32), answers, np.ones(2, np.float32))
+        memory.sweep()
+    return memory
 
 
-def entries(n: int) -> list[Entry]:
-    return [Entry(Product(id=f"p{i}", title=f"Shoe {i}", price=float(i)), frozenset({"a"})) for i in range(n)]
+def held(memory: Memory) -> list[str | None]:
+    return [memory.queries[slot] for slot in memory.everything.slots]
 
 
-def run(feed, *, rate=None, limit=None, time=None) -> tuple[Written, list[Replayed]]:
-    written, time = Written(), time or Time()
-    return written, list(replay(feed, written, rate=rate, limit=limit, clock=time.clock, sleep=time.sleep))
+def test_a_memory_never_holds_more_than_its_bounds():
+    memory = filled(500)
+
+    assert len(memory.everything.slots) == 8
+    assert [len(reservoir.slots) for reservoir in memory.positives] == [2, 2]
+    assert len(memory) <= 8 + 2 * 2
+    assert len(memory.queries) <= len(memory) + 2
 
 
-def test_products_go_out_in_order_with_their_id_as_key():
-    written, progress = run(entries(3 * BATCH + 7))
+def test_rare_positives_are_kept_though_the_sample_moved_on():
+    memory = filled(500)
 
-    assert [decode(Product, record.value) for record in written] == [e.product for e in entries(3 * BATCH + 7)]
-    assert [(r.topic, r.key) for r in written] == [("products", f"p{i}".encode()) for i in range(3 * BATCH + 7)]
-    assert [done.sent for done in progress] == [BATCH, 2 * BATCH, 3 * BATCH, 3 * BATCH + 7]
-
-
-def test_labels_are_not_sent():
-    written, _ = run(entries(1))
-
-    assert set(msgpack.unpackb(written[0].value)) == {"id", "title", "price"}
+    names = [memory.queries[slot] for slot in memory.positives[1].slots]
+    assert all(int(name[1:]) % 10 == 0 for name in names)
 
 
-def test_the_same_feed_makes_the_same_records():
-    assert run(entries(9))[0] == run(entries(9))[0]
+def test_what_is_held_is_found_under_its_query():
+    memory = filled(100)
+
+    assert {name: int(memory.features[slot][0][0]) for name, slot in memory.slot_of.items()} == {
+        name: int(name[1:]) for name in memory.slot_of
+    }
 
 
-@pytest.mark.parametrize("limit", [0, 1, BATCH, BATCH + 1, 10 * BATCH])
-def test_no_more_than_the_limit_is_sent(limit):
-    assert len(run(entries(2 * BATCH), limit=limit)[0]) == min(limit, 2 * BATCH)
+def test_a_removed_query_is_nowhere_any_more():
+    memory = filled(100)
+    name = held(memory)[3]
+    memory.remove(name)
+
+    assert name not in memory.slot_of
+    assert name not in held(memory)
+    assert all(memory.queries[slot] is not None for slot in memory.choose(200, 0.5, 1))
 
 
-def test_nothing_beyond_the_limit_is_read():
-    def feed():
-        yield from entries(5)
-        raise AssertionError
+def test_removing_what_is_not_held_changes_nothing():
+    memory = filled(50)
+    before = held(memory)
+    memory.remove("never")
 
-    assert len(run(feed(), limit=5)[0]) == 5
-
-
-@pytest.mark.parametrize("rate", [0.5, 3.0, 250.0, 100_000.0])
-def test_a_paced_replay_takes_as_long_as_its_rate_says(rate):
-    time, n = Time(), 1_200
-    run(entries(n), rate=rate, time=time)
-
-    last = max(1, min(BATCH, int(rate * 0.1)))  # the last batch goes out as soon as those before it are due
-    assert time.now - 100.0 == pytest.approx((n - (n % last or last)) / rate)
+    assert held(memory) == before
 
 
-def test_a_paced_replay_is_smooth():
-    time = Time()
-    run(entries(1_000), rate=200.0, time=time)
+def test_the_same_key_chooses_the_same_slots():
+    memory = filled(100)
 
-    assert max(time.naps) == pytest.approx(0.1)
-
-
-def test_without_a_rate_nobody_sleeps():
-    time = Time()
-    run(entries(1_000), time=time)
-
-    assert time.naps == []
+    assert memory.choose(20, 0.5, 3, 1) == memory.choose(20, 0.5, 3, 1) != memory.choose(20, 0.5, 3, 2)
 
 
-def test_bad_lines_are_skipped_counted_and_the_first_ones_kept(tmp_path):
-    path = tmp_path / "feed.jsonl"
-    path.write_text("".join(f'{{"id": "{i}", "title": "x"}}\nbad\n' for i in range(40)))
-    written, progress = run(read_lines(path))
+def test_a_balanced_choice_takes_outputs_in_turn():
+    memory = filled(1000, limit=200, positives=50)
 
-    assert (len(written), progress[-1].sent, progress[-1].skipped) == (40, 40, 40)
-    assert [text.split(":")[0] for text in progress[-1].complaints] == [
-        f"{path}, line {2 * i}" for i in range(1, COMPLAINTS + 1)
-    ]
+    chosen = memory.choose(4000, 1.0, 1)
+    positive = memory.targets[chosen]
+    assert positive[:, 1].mean() == pytest.approx(0.5, abs=0.05)
 
 
-def test_a_strict_feed_stops_at_its_bad_line(tmp_path):
-    path = tmp_path / "feed.jsonl"
-    path.write_text('{"id": "1", "title": "x"}\nbad\n')
-
-    with pytest.raises(BadFeed, match="line 2"):
-        run(read_products(path))
+def test_an_empty_memory_has_nothing_to_choose():
+    assert filled(0).choose(5, 0.5, 1) == []
 
 
-def test_a_product_larger_than_the_service_takes_is_skipped():
-    big = Entry(Product(id="big", title="x", image=b"x" * 1_000_001), None)
-    written, progress = run([big, *entries(1)])
+def test_a_restored_memory_goes_on_the_same():
+    memory, restored = filled(40), filled(0)
+    restored.restore(memory.state())
+    for one in (memory, restored):
+        one.remove(held(one)[0])
+        for number in range(100, 140):
+            one.add(f"q{number}", *NO_FEATURES, np.ones(2, np.float32), np.ones(2, np.float32))
+            one.sweep()
 
-    assert [record.key for record in written] == [b"p0"]
-    assert progress[-1].complaints == ("product big: 1000028 bytes encoded; at most 1000000 are taken",)
-
-
-def test_batches_are_bounded_in_bytes():
-    big = [Entry(Product(id=f"{i}", title="x", image=b"x" * 900_000), None) for i in range(12)]
-
-    assert [done.sent for done in run(big)[1]] == [5, 10, 12]
-
-
-def test_on_the_embedded_log_each_product_is_one_record_in_order(tmp_path):
-    writer = SqliteWriter(tmp_path / "log.sqlite", topics=topics(), durable=False)
-    list(replay(entries(BATCH + 3), writer, rate=None, limit=None, clock=Time().clock, sleep=Time().sleep))
-    writer.close()
-    reader = SqliteReader(tmp_path / "log.sqlite", topics=["products"], group="checker")
-    records = reader.poll(10_000, 0.0)
-    reader.close()
-
-    assert [read(Product, record) for record in records] == [entry.product for entry in entries(BATCH + 3)]
+    assert held(restored) == held(memory)
+    assert restored.slot_of == memory.slot_of
 
 
-def test_an_empty_feed_sends_nothing():
-    assert run([]) == ([], [])
+def test_a_reservoir_holds_all_while_there_is_room():
+    reservoir = Reservoir(10, "k")
+
+    assert [reservoir.offer(slot) for slot in range(10)] == [None] * 10
+    assert reservoir.slots == list(range(10))
 
 
-def test_bytes_are_those_of_the_records():
-    written, progress = run(entries(10))
+def test_a_full_reservoir_says_which_slot_must_go():
+    reservoir = Reservoir(3, "k")
+    gone = [reservoir.offer(slot) for slot in range(50)]
 
-    assert progress[-1].bytes == sum(len(record.value) for record in written)
+    assert sorted([*reservoir.slots, *(slot for slot in gone if slot is not None)]) == list(range(50))
