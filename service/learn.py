@@ -203,17 +203,23 @@ def _newest(place: int, query: str, ledger: Ledger) -> list[Label]:
 
 def _outcome(place: int, label: Label, at: float, kept: Kept, ledger: Ledger, wanted: int) -> Outcome:
     if kept.state in CLOSED:
-        return Outcome.WITHDRAWN if kept.state is State.WITHDRAWN else Outcome.EXPIRED
-    asked, before = kept.query.ask, _before(place, label, ledger)
+        return Outcome(kept.state.value)
+    before = _before(place, label, ledger)
     standing = before is not None and not before.deleted
     if label.deleted:
         return Outcome.DELETED if standing else Outcome.EMPTY
-    if not usable(label, asked):
+    if not usable(label, kept.query.ask):
         return Outcome.EMPTY
     if before is None and at > kept.query.expires_at:
         return Outcome.EXPIRED
     if before is not None and standing and (before.answers, before.skipped) == (label.answers, label.skipped):
         return Outcome.REPEATED
+    return _joined_as(place, label, kept.query.ask, ledger, wanted, standing=standing)
+
+
+def _joined_as(
+    place: int, label: Label, asked: Sequence[str], ledger: Ledger, wanted: int, *, standing: bool
+) -> Outcome:
     if label.skipped:
         return Outcome.SKIPPED
     # The label itself is kept already, so it stands in its annotator's place among the newest.
