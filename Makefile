@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: demo test check format kafka bench bench-simulate clean
+.PHONY: help demo test check format kafka bench bench-simulate bench-exactly-once clean
 .DEFAULT_GOAL := help
 
 help:
@@ -46,7 +46,11 @@ kafka: $(VENV)/.checked
 	$(BIN)/python tests/broker/run.py
 
 DATA ?= ../shared/data
-bench: bench-simulate
+bench: bench-simulate bench-exactly-once
+
+# Kafka's part needs a broker: `make kafka` in another terminal.
+bench-exactly-once: $(VENV)/.checked
+	$(BIN)/python benchmarks/exactly_once_table.py $(DATA)
 
 bench-simulate: $(VENV)/.checked
 	$(BIN)/python benchmarks/simulate_table.py $(DATA)

@@ -220,7 +220,7 @@ def main():
             f"{row['micro_f1']:.3f}",
         )
     console.print(table)
-    console.print({name: value for name, value in found.items() if name not in {"quality"}})
+    console.print({name: value for name, value in found.items() if name != "quality"})
     console.print({name: "yes" if held else "NO" for name, held in holds.items()})
     if given.report:
         machine = f"{platform.machine()}, {os.cpu_count()} cores"
