@@ -41,10 +41,9 @@ before anybody had answered, over stretches of {window:,} arrivals in the feed's
 
 def run(data, log, kills, given):
     report = RESULTS / f"exactly_once.{log}.{kills}.json"
-    command = [
-        sys.executable, str(HERE / "exactly_once.py"),
-        str(data / f"{FEED}.jsonl.gz"), str(data / f"{FEED}.outputs.json"), "--log", log, "--kafka", given.kafka, "--kills", str(kills), "--rate", str(given.rate), "--report", str(report),
-    ]  # fmt: skip
+    files = [data / f"{FEED}.jsonl.gz", data / f"{FEED}.outputs.json"]
+    words = ["--log", log, "--kafka", given.kafka, "--kills", kills, "--rate", given.rate, "--report", report]
+    command = [sys.executable, *map(str, [HERE / "exactly_once.py", *files, *words])]
     status = subprocess.run(command, check=False).returncode
     return json.loads(report.read_text()), status
 
