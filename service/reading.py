@@ -21,21 +21,17 @@ def read_topic(read: Read, topic: str, start: Position | None = None) -> Iterato
         while waited < PAUSES:
             records = consumer.poll(5_000, PAUSE)
             yield from records
-            lag = consumer.lag()
-            if not records and lag and not any(lag.values()):
+            if at_end(consumer):
                 return
             waited = 0 if records else waited + 1
     finally:
         consumer.close()
 
 
-def read_one(read: Read, topic: str, partition: int, offset: int) -> Record | None:
-    """Return the record at one place, or None if it is no longer or not yet there."""
-    start = Position(group=GROUP, offsets={(topic, partition): offset})
-    for record in read_topic(read, topic, start):
-        if record.partition == partition:
-            return record if record.offset == offset else None
-    return None
+def at_end(consumer: Consumer) -> bool:
+    """Say whether all that was in the log at the last poll has been read; False while that is not known."""
+    lag = consumer.lag()
+    return consumer.position().offsets.keys() <= lag.keys() and not any(lag.values())
 
 
 def committed(read: Read, topic: str, group: str) -> dict[int, int]:
