@@ -4,20 +4,21 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from models.counts import Counts
 from models.features import featurise
-from models.hashing import name_hash, poisson_counts
+from models.hashing import integers, name_hash, poisson_counts
 from models.lessons import LearnerSettings, Lesson, Progress, check
 from models.linear import Linear
 from models.replay import Memory
 from models.snapshot import Shelf, Snapshot
-from models.state import State, digest, moved, names, part, prefixed, tensor, texts
+from models.state import State, digest, names, part, prefixed, tensor, texts
 from models.table import Directory, Floats, Rows, weigh
 from models.training import Network
 
 __all__ = ["Learner", "LearnerSettings", "Lesson", "Progress"]
 
+_SAMPLE = 256  # features whose log odds are looked at per batch
 _FEWEST_ROWS = 16_384  # below this many rows the linear path would forget faster than it learns
 
 
@@ -41,8 +42,8 @@ class Learner:
         self._linear = Linear(0, width if linear else 0)
         self._network = Network(self.outputs, settings, seed=seed, device=self.device)
         self._memory = Memory(self.outputs, limit=slots, positives=settings.memory_positives, key=str(seed))
-        self._yes, self._answers = np.zeros(width), np.zeros(width)
-        self._shelf = Shelf(self._linear.width, settings.width)
+        self._counts = Counts(width)
+        self._shelf = self._new_shelf()
         self._changed: list[Rows] = []
         self._hashes = np.asarray([name_hash(name) for name in self.outputs], np.uint64)
 
@@ -86,25 +87,27 @@ class Learner:
         self._linear.rearrange(sources, on=linear)
         self._network.rearrange(outputs, sources)
         self._memory.rearrange(outputs, sources)
-        self._yes, self._answers = moved(self._yes, sources, 0.0), moved(self._answers, sources, 0.0)
+        self._counts.rearrange(sources)
         self.outputs, self.version = tuple(outputs), number
         self._hashes = np.asarray([name_hash(name) for name in self.outputs], np.uint64)
-        self._shelf = Shelf(self._linear.width, self.settings.width)
+        self._shelf = self._new_shelf()
         self._changed = [np.arange(self._directory.count)]
 
     def snapshot(self) -> Snapshot:
         """The model as it is now, to serve; nothing that happens later touches it."""
         directory, network = self._directory, self._network
         changed = np.unique(np.concatenate(self._changed)) if self._changed else np.zeros(0, np.int64)
-        self._shelf.put(changed, self._linear.weights, network.embedding, directory.count)
+        self._shelf.put(changed, (self._linear.weights, self._linear.yes, network.embedding), directory.count)
+        linear, yes, embedding = self._shelf.tables
         self._changed.clear()
         rarity, absent = directory.rarity(self._answered())
         return Snapshot(
             version=self.version, outputs=self.outputs, thresholds=np.full(len(self.outputs), 0.5, np.float32),
-            prevalence=self._prevalence(), places=directory.places, shelves=self._shelf.places,
-            linear=self._shelf.linear, embedding=self._shelf.embedding, rarity=rarity, absent=absent,
-            bias=self._bias(),
-            intercept=self._bias() + self._linear.constant(), prior=network.prior, sketch=self.settings.sketch,
+            prevalence=self._counts.prevalence(), places=directory.places, shelves=self._shelf.places,
+            linear=linear, yes=yes, embedding=embedding,
+            seen=directory.seen[: directory.count].copy(), relevance=self._counts.relevance(),
+            rarity=rarity, absent=absent, bias=self._counts.bias(),
+            intercept=self._counts.bias() + self._linear.constant(), prior=network.prior, sketch=self.settings.sketch,
             mix=self.settings.mix if self._linear.width else 1.0, spread=self.settings.spread,
             dense={name: value.clone() for name, value in network.served.items()},
         )  # fmt: skip
@@ -116,8 +119,7 @@ class Learner:
             "outputs": texts(self.outputs),
             "version": tensor([self.version]),
             "seed": tensor([self.seed]),
-            "yes": tensor(self._yes),
-            "answers": tensor(self._answers),
+            **prefixed("counts", self._counts.state()),
             **prefixed("directory", self._directory.state()),
             **prefixed("linear", self._linear.state(count)),
             **prefixed("network", self._network.state(count)),
@@ -134,13 +136,13 @@ class Learner:
         if tuple(names(state["outputs"])) != self.outputs or int(state["seed"][0]) != self.seed:
             raise ValueError("the state is of another learner: outputs or seed differ")
         self.version = int(state["version"][0])
-        self._yes, self._answers = state["yes"].numpy().copy(), state["answers"].numpy().copy()
+        self._counts.restore(part("counts", state))
         self._directory.restore(part("directory", state))
         size = len(self._directory.ids)
         self._linear.restore(part("linear", state), size)
         self._network.restore(part("network", state), size)
         self._memory.restore(part("memory", state))
-        self._shelf = Shelf(self._linear.width, self.settings.width)
+        self._shelf = self._new_shelf()
         self._changed = [np.arange(self._directory.count)]
 
     def digest(self) -> str:
@@ -159,21 +161,20 @@ class Learner:
         rows, values = self._rows(slot)
         self._linear.forget(rows, values, memory.share[slot], float(memory.scale[slot]))
         self._directory.seen[rows] -= np.minimum(1.0, self._directory.seen[rows])
-        self._count(memory.targets[slot], memory.weights[slot], -1.0)
+        self._linear.count(rows, memory.targets[slot], -1.0)
+        self._counts.add(memory.targets[slot], memory.weights[slot], -1.0)
         self._changed.append(rows)
         memory.remove(query)
         return True
+
+    def _new_shelf(self) -> Shelf:
+        return Shelf(self._linear.width, self._linear.width, self.settings.width)
 
     def _rows(self, slot: int) -> tuple[Rows, Floats]:
         ids, values = self._memory.features[slot]
         rows = self._directory.find(ids)
         known = rows >= 0
         return (rows, values) if known.all() else (rows[known], values[known])
-
-    def _count(self, targets: Floats, weights: Floats, sign: float) -> None:
-        given = ~np.isnan(targets)
-        self._yes[given] += sign * weights[given].astype(np.float64) * targets[given]
-        self._answers[given] += sign * weights[given].astype(np.float64)
 
     def _remember(self, lessons: Sequence[Lesson], number: int) -> list[int]:
         if not lessons:
@@ -189,22 +190,13 @@ class Learner:
         for i, lesson in enumerate(lessons):
             at = slice(features.offsets[i], features.offsets[i + 1])
             weights = np.where(np.isnan(lesson.targets), 1.0, 1.0 / lesson.chance).astype(np.float32)
-            self._count(lesson.targets, weights, 1.0)
+            self._counts.add(lesson.targets, weights, 1.0)
+            self._linear.count(rows[at][rows[at] >= 0], lesson.targets, 1.0)
             slots.append(self._memory.add(lesson.query, features.ids[at], features.values[at], lesson.targets, weights))
         return slots
 
     def _answered(self) -> float:
         return float(self._memory.everything.standing)
-
-    def _prevalence(self) -> NDArray[np.float64]:
-        # A twentieth of an average answer says yes beforehand, so that an output never seen is thought rare.
-        unit = max(1.0, float(self._answers.max(initial=0.0)) / max(1.0, self._answered()))
-        yes, answers = np.maximum(self._yes, 0.0), np.maximum(self._answers, 0.0)
-        return np.clip((yes + 0.05 * unit) / (answers + unit), 1e-4, 0.9999)
-
-    def _bias(self) -> Floats:
-        prevalence = self._prevalence()
-        return np.log(prevalence / (1.0 - prevalence)).astype(np.float32)
 
     def _importance(self, slots: list[int]) -> Floats:
         """How much answers count in training (n, K), by setting; one on average."""
@@ -219,17 +211,21 @@ class Learner:
     def _fit_linear(self, slots: list[int], number: int) -> tuple[float, int]:
         if not slots or not self._linear.width:
             return float("nan"), 0
-        memory = self._memory
+        memory, directory = self._memory, self._directory
+        sampled = integers(_SAMPLE, directory.count, self.seed, "relevance", number)
+        self._counts.sample(self._linear.yes[sampled], directory.seen[sampled])
+        relevance = self._counts.relevance()
         order = [*slots, *memory.choose(self.settings.rehearsals * len(slots), 0.0, "linear", number)]
-        rarity, _ = self._directory.rarity(self._answered())
-        bias = self._bias()
+        rarity, _ = directory.rarity(self._answered())
+        bias = self._counts.bias()
         cost = np.float32(self.settings.cost) * self._importance(order)
         losses = []
         for place, slot in enumerate(order):
             rows, values = self._rows(slot)
             targets = memory.targets[slot]
             memory.share[slot], memory.scale[slot], outside = self._linear.learn(
-                rows, values, rarity[rows], memory.share[slot], float(memory.scale[slot]),
+                rows, values, rarity[rows], relevance.of(self._linear.yes[rows], directory.seen[rows]),
+                memory.share[slot], float(memory.scale[slot]),
                 bias=bias, targets=targets, cost=cost[place],
             )  # fmt: skip
             self._changed.append(rows)
@@ -243,7 +239,7 @@ class Learner:
         s, memory = self.settings, self._memory
         steps = int(np.ceil(s.steps_per_lesson * len(slots)))
         rarity, absent = self._directory.rarity(self._answered())
-        bias = self._bias()
+        bias = self._counts.bias()
         for step in range(steps):
             fresh = slots[: s.batch // 2]
             again = memory.choose(s.batch - len(fresh), s.balanced, "network", number, step)
@@ -259,7 +255,7 @@ class Learner:
 def _bounds(settings: LearnerSettings, outputs: int) -> tuple[bool, int, int]:
     """Whether there is a linear path, the rows of the tables and the slots of the memory, by the megabytes allowed."""
     # Each row lies in the masters and about twice on the shelf.
-    rows = settings.table_megabytes * 2**20 // (12 * (outputs + settings.width) + 64)
+    rows = settings.table_megabytes * 2**20 // (12 * (2 * outputs + settings.width) + 64)
     linear = rows >= _FEWEST_ROWS
     if not linear:
         rows = settings.table_megabytes * 2**20 // (12 * settings.width + 64)

@@ -1,9 +1,9 @@
 """The linear path: logistic regression per output, solved answer by answer in its dual.
 
-The weights are `rows.T @ (scale * alpha)`: every remembered answer holds its own share alpha, one number per output.
-Learning from an answer solves for its share exactly while all others stand still (dual coordinate ascent: Yu, Huang
-and Lin 2011). So there is no rate to tune, an answer of weight h is the same as h answers, learning again
-from an answer that is fitted changes nothing, and an answer can be taken back without a trace.
+The weights are `features.T @ (scale * alpha)`: every remembered answer holds its own share alpha, one number per
+output. Learning from an answer solves for its share exactly while all others stand still (dual coordinate ascent: Yu,
+Huang and Lin 2011). So there is no rate to tune, an answer of weight h is the same as h answers, learning again from
+an answer that is fitted changes nothing, and an answer can be taken back without a trace.
 """
 
 import numpy as np
@@ -15,14 +15,14 @@ from models.table import Floats, Rows, extend
 _ITERATIONS = 10
 
 
-def solve(outside: Floats, targets: Floats, cost: Floats, length: float) -> Floats:
+def solve(outside: Floats, targets: Floats, cost: Floats, length: Floats | float) -> Floats:
     """The share of an answer: the root of `alpha = cost * (target - expit(outside + length * alpha))`.
 
     Args:
         outside: (K,) logits without the answer's own share.
         targets: (K,) share of yes, in [0, 1].
         cost: (K,) weight of the answer times the inverse of the regularisation.
-        length: squared length of the product.
+        length: (K,) squared length of the product as the output weighs its features.
 
     """
     steep = cost * length
@@ -42,6 +42,7 @@ class Linear:
     def __init__(self, rows: int, width: int) -> None:
         """Start at nothing; a width of 0 switches the path off."""
         self.weights = np.zeros((rows, width), np.float32)
+        self.yes = np.zeros((rows, width), np.float32)  # positive answers about products that have the feature
         self.intercept = np.zeros(width, np.float32)
 
     @property
@@ -49,13 +50,18 @@ class Linear:
         return len(self.intercept)
 
     def open(self, rows: Rows, size: int) -> None:
-        """Start the weights of new features at nothing, in a table of `size` rows."""
+        """Start new features at nothing, in tables of `size` rows."""
         if size > len(self.weights):
-            self.weights = extend(self.weights, size)
-        self.weights[rows] = 0.0
+            self.weights, self.yes = extend(self.weights, size), extend(self.yes, size)
+        self.weights[rows], self.yes[rows] = 0.0, 0.0
+
+    def count(self, rows: Rows, targets: Floats, sign: float) -> None:
+        """Count a product's positive answers for its features, or with sign -1 take them back."""
+        if self.width:
+            self.yes[rows] += np.float32(sign) * np.nan_to_num(targets)
 
     def learn(
-        self, rows: Rows, counts: Floats, rarity: Floats, share: Floats, scale: float,
+        self, rows: Rows, counts: Floats, rarity: Floats, relevance: Floats, share: Floats, scale: float,
         *, bias: Floats, targets: Floats, cost: Floats,
     ) -> tuple[Floats, float, Floats]:  # fmt: skip
         """Solve for one answer's share; outputs whose target is NaN keep theirs.
@@ -64,6 +70,7 @@ class Linear:
             rows: table rows of the product's features.
             counts: their values, rarity left out.
             rarity: their weights by rarity now.
+            relevance: (rows, K) their squared weights by output now.
             share: (K,) what the answer holds now, counted in with `scale`; both zero for a new answer.
             scale: one over the product's length at that time.
             bias: (K,) logits to start from.
@@ -75,15 +82,17 @@ class Linear:
 
         """
         weighed = counts * rarity
-        length = max(float(np.sqrt(weighed @ weighed)), 1e-6)
+        length = np.float32(max(float(np.sqrt(weighed @ weighed)), 1e-6))
         kept = self.weights[rows]
-        logits = (weighed * rarity / np.float32(length)) @ kept + self.intercept + bias
-        outside = logits - share * np.float32(scale * length + 1.0)
+        own = (weighed * weighed) @ relevance / length
+        logits = (weighed * rarity / length) @ (kept * relevance) + self.intercept + bias
+        outside = logits - share * (np.float32(scale) * own + np.float32(1.0))
         given = ~np.isnan(targets)
-        solved = np.where(given, solve(outside, np.where(given, targets, 0.0), cost, 2.0), share).astype(np.float32)
-        self.weights[rows] = kept + counts[:, None] * (solved / np.float32(length) - share * np.float32(scale))
+        answered = solve(outside, np.where(given, targets, np.float32(0.0)), cost, own / length + np.float32(1.0))
+        solved = np.where(given, answered, share)
+        self.weights[rows] = kept + counts[:, None] * (solved / length - share * np.float32(scale))
         self.intercept += solved - share
-        return solved, 1.0 / length, outside
+        return solved, 1.0 / float(length), outside
 
     def forget(self, rows: Rows, counts: Floats, share: Floats, scale: float) -> None:
         """Take an answer's share out again."""
@@ -102,13 +111,19 @@ class Linear:
         if not on:
             sources = np.zeros(0, np.int64)
         self.weights = moved(self.weights, sources, 0.0, axis=1)
+        self.yes = moved(self.yes, sources, 0.0, axis=1)
         self.intercept = moved(self.intercept, sources, 0.0)
 
     def state(self, rows: int) -> State:
         """The first `rows` rows."""
-        return {"weights": tensor(self.weights[:rows]), "intercept": tensor(self.intercept)}
+        return {
+            "weights": tensor(self.weights[:rows]),
+            "yes": tensor(self.yes[:rows]),
+            "intercept": tensor(self.intercept),
+        }
 
     def restore(self, state: State, size: int) -> None:
         """Become the path whose state this is, in a table of `size` rows."""
         self.weights = extend(array(state["weights"]).astype(np.float32), size)
+        self.yes = extend(array(state["yes"]).astype(np.float32), size)
         self.intercept = array(state["intercept"]).astype(np.float32)

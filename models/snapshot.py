@@ -1,6 +1,6 @@
 """The model that serves: immutable, numbered, cheap to follow with the next."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import network
+from models.counts import Relevance
 from models.features import Features
-from models.table import Floats, Rows, weigh
+from models.table import Floats, Rows, extend, weigh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,10 @@ class Snapshot:
     places: NDArray[np.int32]  # row of each feature, -1 for none; rows beyond `shelves` came later
     shelves: Rows  # where on the shelf each row lies
     linear: Floats  # (shelf, K)
+    yes: Floats  # (shelf, K) positive answers about products that have the feature
     embedding: Floats  # (shelf, width)
+    seen: Floats  # (rows,) answered products that have the feature
+    relevance: Relevance
     rarity: Floats
     absent: float  # rarity of a feature without a row
     bias: Floats  # (K,) logits of the network before it has learnt
@@ -46,11 +50,13 @@ class Snapshot:
     def members(self, features: Features) -> Floats:
         """Every member's probability of yes: (n, K, M)."""
         bag = weigh(features, self.places, self.rarity, self.absent)
-        at = self.shelves[bag.rows]
+        rows, columns = np.unique(bag.rows, return_inverse=True)
+        at = self.shelves[rows]
         linear = np.tile(self.intercept, (len(features), 1))
         if self.linear.shape[1]:
-            linear += bag.matrix(bag.twice, at, len(self.linear)) @ self.linear
-        embedded = bag.matrix(bag.values, at, len(self.embedding)) @ self.embedding
+            weights = self.linear[at] * self.relevance.of(self.yes[at], self.seen[rows])
+            linear += bag.matrix(bag.twice, columns, len(rows)) @ weights
+        embedded = bag.matrix(bag.values, columns, len(rows)) @ self.embedding[at]
         sketched = network.sketch(features, bag.everything, self.sketch)
         with torch.inference_mode():
             said = network.logits(self.dense, self.prior, self._on(embedded), self._on(sketched), self._on(self.bias))
@@ -70,31 +76,27 @@ class Shelf:
     costs the rows that changed plus eight bytes per row; storage is at most about twice the live rows per shelf.
     """
 
-    def __init__(self, linear: int, embedding: int) -> None:
-        self.linear = np.zeros((0, linear), np.float32)
-        self.embedding = np.zeros((0, embedding), np.float32)
+    def __init__(self, *widths: int) -> None:
+        """Start with no rows, of tables of these widths."""
+        self.tables = [np.zeros((0, width), np.float32) for width in widths]
         self.places = np.zeros(0, np.int64)
         self.used = 0
 
-    def put(self, rows: Rows, linear: Floats, embedding: Floats, count: int) -> None:
+    def put(self, rows: Rows, tables: Sequence[Floats], count: int) -> None:
         """Write the rows that changed.
 
         Args:
             rows: distinct numbers of the rows that changed, all new ones among them.
-            linear: the learner's whole table.
-            embedding: likewise.
+            tables: the learner's whole tables.
             count: rows there are now.
 
         """
-        if self.used + len(rows) > len(self.linear):
-            size = 2 * count + 1024
-            self.linear = np.zeros((size, self.linear.shape[1]), np.float32)
-            self.embedding = np.zeros((size, self.embedding.shape[1]), np.float32)
+        if self.used + len(rows) > len(self.tables[0]):
+            self.tables = [np.zeros((2 * count + 1024, table.shape[1]), np.float32) for table in self.tables]
             rows, self.used = np.arange(count), 0
         places = np.arange(self.used, self.used + len(rows))
-        self.linear[places], self.embedding[places] = linear[rows], embedding[rows]
-        moved = np.zeros(count, np.int64)
-        moved[: len(self.places)] = self.places[:count]
-        moved[rows] = places
-        self.places = moved
+        for own, table in zip(self.tables, tables, strict=True):
+            own[places] = table[rows]
+        self.places = extend(self.places[:count], count)
+        self.places[rows] = places
         self.used += len(rows)

@@ -106,7 +106,7 @@ def extend(column: NDArray[Number], size: int) -> NDArray[Number]:
 class Bag:
     """Products as weighted rows of the tables; features without a row are left out but count in the length.
 
-    `values` weighs rarity once and `twice` twice: the tables' rows are learnt without it.
+    `values` weighs rarity once and `twice` twice.
     """
 
     rows: Rows

@@ -25,7 +25,7 @@ def margins(weights: list[float], passes: int = 1) -> float:
     for _ in range(passes):
         for i, weight in enumerate(weights):
             shares[i], scales[i], _ = linear.learn(
-                np.array([0]), ONE, ONE, shares[i], scales[i],
+                np.array([0]), ONE, ONE, ONE[:, None], shares[i], scales[i],
                 bias=np.float32([START]), targets=ONE, cost=np.float32([RATE * weight]),
             )  # fmt: skip
     return START + float(linear.weights[0, 0] + linear.intercept[0])
@@ -123,5 +123,5 @@ def test_members_disagree_about_what_they_have_never_seen():
     assert separation(SETTINGS) > 0.9
 
 
-def test_members_without_priors_are_caught():
-    assert separation(replace(SETTINGS, prior=0.0)) < 0.9
+def test_a_single_member_is_caught():
+    assert separation(replace(SETTINGS, members=1)) < 0.9

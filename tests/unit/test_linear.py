@@ -20,7 +20,7 @@ def trained(passes: int, cost: float, weights: np.ndarray | None = None, order: 
     for _ in range(passes):
         for i in order or range(40):
             share[i], scale[i], _ = linear.learn(
-                ROWS, COUNTS[i], EVEN, share[i], scale[i],
+                ROWS, COUNTS[i], EVEN, EVEN[:, None], share[i], scale[i],
                 bias=NO_BIAS, targets=TRUTH[i : i + 1], cost=np.float32([cost * weights[i]]),
             )  # fmt: skip
     return linear
@@ -53,7 +53,8 @@ def test_a_forgotten_answer_leaves_the_weights_as_they_were():
     linear = trained(3, 5.0)
     before = linear.weights.copy()
     share, scale, _ = linear.learn(
-        ROWS, COUNTS[0], EVEN * 2, np.zeros(1, np.float32), 0.0, bias=NO_BIAS, targets=np.ones(1, np.float32),
+        ROWS, COUNTS[0], EVEN * 2, EVEN[:, None] * 3, np.zeros(1, np.float32), 0.0,
+        bias=NO_BIAS, targets=np.ones(1, np.float32),
         cost=np.float32([5.0]),
     )  # fmt: skip
     linear.forget(ROWS, COUNTS[0], share, scale)
@@ -64,8 +65,8 @@ def test_a_forgotten_answer_leaves_the_weights_as_they_were():
 def test_the_logits_returned_leave_the_answers_own_share_out():
     linear = Linear(12, 1)
     learn = {"bias": NO_BIAS, "targets": np.ones(1, np.float32), "cost": np.float32([5.0])}
-    share, scale, first = linear.learn(ROWS, COUNTS[0], EVEN, np.zeros(1, np.float32), 0.0, **learn)
-    _, _, again = linear.learn(ROWS, COUNTS[0], EVEN, share, scale, **learn)
+    share, scale, first = linear.learn(ROWS, COUNTS[0], EVEN, EVEN[:, None], np.zeros(1, np.float32), 0.0, **learn)
+    _, _, again = linear.learn(ROWS, COUNTS[0], EVEN, 2 * EVEN[:, None], share, scale, **learn)
 
     assert (first.item(), again.item()) == pytest.approx((0.0, 0.0), abs=1e-5)
 
@@ -73,7 +74,8 @@ def test_the_logits_returned_leave_the_answers_own_share_out():
 def test_a_missing_answer_moves_nothing():
     linear = Linear(12, 1)
     linear.learn(
-        ROWS, COUNTS[0], EVEN, np.zeros(1, np.float32), 0.0, bias=NO_BIAS, targets=np.full(1, np.nan, np.float32),
+        ROWS, COUNTS[0], EVEN, EVEN[:, None], np.zeros(1, np.float32), 0.0,
+        bias=NO_BIAS, targets=np.full(1, np.nan, np.float32),
         cost=np.float32([5.0]),
     )  # fmt: skip
 

@@ -14,23 +14,23 @@ def test_a_shelf_gives_back_every_row_as_it_was_put_last():
     for count in range(10, 400, 10):
         rows = np.unique(np.append(random.integers(0, count, 20), np.arange(count - 10, count)))
         linear[rows], embedding[rows] = random.random((len(rows), 2)), random.random((len(rows), 3))
-        shelf.put(rows, linear, embedding, count)
+        shelf.put(rows, (linear, embedding), count)
 
-        assert np.array_equal(shelf.linear[shelf.places], linear[:count])
-        assert np.array_equal(shelf.embedding[shelf.places], embedding[:count])
+        assert np.array_equal(shelf.tables[0][shelf.places], linear[:count])
+        assert np.array_equal(shelf.tables[1][shelf.places], embedding[:count])
 
 
 def test_what_was_read_from_a_shelf_stays_though_more_is_put():
-    shelf = Shelf(1, 1)
+    shelf = Shelf(1)
     table = np.ones((3, 1), np.float32)
-    shelf.put(np.arange(3), table, table, 3)
-    kept = (shelf.linear, shelf.places)
+    shelf.put(np.arange(3), [table], 3)
+    kept = (shelf.tables[0], shelf.places)
     for step in range(2_000):
         table[1] = step
-        shelf.put(np.array([1]), table, table, 3)
+        shelf.put(np.array([1]), [table], 3)
 
     assert kept[0][kept[1]].tolist() == [[1.0]] * 3
-    assert len(shelf.linear) < 2_000
+    assert len(shelf.tables[0]) < 2_000
 
 
 def test_a_directory_keeps_the_row_of_a_feature():
