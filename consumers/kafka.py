@@ -7,9 +7,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from kafka import ConsumerGroupMetadata, KafkaConsumer, TopicPartition
-from kafka.consumer.subscription_state import ConsumerRebalanceListener
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
+from consumers.client import Taken, record_of, settings
 from consumers.port import LogRefused, LogUnavailable
 from models.records import Position, Record
 from producers.connection import Connection, Watchdog, abandon, faults, made
@@ -19,22 +18,6 @@ CLOSING: Final = 3.0
 
 IDLE: Final = 30.0
 """After so many seconds without a record the brokers are asked whether there really is none."""
-
-
-class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # the client has no types
-    """Remembers what was taken away; runs on the client's thread, only while a poll waits."""
-
-    def __init__(self) -> None:
-        self.taken: set[TopicPartition] = set()
-
-    def on_partitions_assigned(self, assigned: Any) -> None:
-        """Nothing is to be remembered of these."""
-
-    def on_partitions_revoked(self, revoked: Any) -> None:
-        self.taken |= set(revoked)
-
-    def on_partitions_lost(self, lost: Any) -> None:
-        self.taken |= set(lost)
 
 
 class KafkaReader:
@@ -70,52 +53,42 @@ class KafkaReader:
         self._group = group
         self._member = start is None
         self._membership = ConsumerGroupMetadata(group)
-        self._assignment = _Assignment()
+        self._taken = Taken()
         self._next: dict[TopicPartition, int] = {}
         self._epochs: dict[TopicPartition, int] = {}
-        self._unclaimed: set[TopicPartition] = set()
+        self._unclaimed: set[TopicPartition] = set()  # polled since the last `position`
+        self._stood: dict[TopicPartition, int] = {}  # where it was at the last silence
         self._idle = idle
         self._heard = self._looked = time.monotonic()
-        settings = connection.settings()
+        made_with = connection.settings()
         connection.reach()
-        patience = int(connection.patience * 1_000)
-        settings |= {
-            "allow_auto_create_topics": False,
-            "group_id": group,
-            "group_instance_id": instance,
-            "enable_auto_commit": False,
-            "isolation_level": "read_committed",
-            "auto_offset_reset": "earliest",
-            "partition_assignment_strategy": [CooperativeStickyAssignor],
-            "session_timeout_ms": int(session * 1_000),
-            "heartbeat_interval_ms": int(min(3.0, session / 4) * 1_000),
-            "max_poll_interval_ms": int(max_interval * 1_000),
-            "request_timeout_ms": patience // 2,
-            "metadata_max_age_ms": int(idle * 1_000),
-            "fetch_max_wait_ms": 50,
-            "max_partition_fetch_bytes": 4_000_000,
-            "fetch_max_bytes": 32_000_000,
-            "receive_buffer_bytes": 4_194_304,
-        }
+        made_with |= settings(
+            group=group,
+            instance=instance,
+            patience=connection.patience,
+            session=session,
+            max_interval=max_interval,
+            idle=idle,
+        )
         self._watchdog = Watchdog(f"{connection.client}-reader")
         self._consumer: Any = None
         try:
             with faults(f"opening a reader of {', '.join(self._topics)}"):
-                self._watchdog.call(lambda: self._open(settings), connection.patience * 1.5)
+                self._watchdog.call(lambda: self._open(made_with), connection.patience * 1.5)
             if start is not None:
                 self._go_on(start)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, settings: dict[str, Any]) -> None:
-        self._consumer = made(KafkaConsumer, settings)
+    def _open(self, made_with: dict[str, Any]) -> None:
+        self._consumer = made(KafkaConsumer, made_with)
         if self._member:
             # Known before joining: the client may miss an update that it asks for while another is under way, and
             # then shares out no partitions at all for a minute.
             for topic in self._topics:
                 self._consumer.partitions_for_topic(topic)
-            self._consumer.subscribe(list(self._topics), listener=self._assignment)
+            self._consumer.subscribe(list(self._topics), listener=self._taken)
 
     def _ask(self, doing: str, function: Any) -> Any:
         if self._consumer is None:
@@ -132,7 +105,7 @@ class KafkaReader:
             batch = self._watchdog.call(
                 lambda: self._poll(limit, int(timeout * 1_000)), timeout + self._connection.patience
             )
-        records = [self._record(record) for part in batch.values() for record in part]
+        records = [record_of(self._topics[place.topic], record) for place, part in batch.items() for record in part]
         if records:
             self._heard = time.monotonic()
         elif time.monotonic() - self._heard > self._idle:
@@ -144,7 +117,7 @@ class KafkaReader:
         if self._member:
             # Taken at once: later it may be of a membership that did not see these records.
             self._membership = self._consumer.group_metadata()
-            taken, self._assignment.taken = self._assignment.taken, set()
+            taken, self._taken.places = self._taken.places, set()
             if taken & self._unclaimed:
                 raise RuntimeError("partitions went to another member between polling and publishing")
             if self._membership.generation_id < 0 or not self._membership.member_id:
@@ -157,21 +130,6 @@ class KafkaReader:
             self._epochs[place] = records[-1].leader_epoch
             self._unclaimed.add(place)
         return batch
-
-    def _record(self, record: Any) -> Record:
-        content_type = ""
-        for name, value in record.headers or ():
-            if name.lower() == "content-type":
-                content_type = value.decode("latin-1").lower()
-        return Record(
-            self._topics[record.topic],
-            record.partition,
-            record.offset,
-            record.key,
-            record.value,
-            record.timestamp / 1_000,
-            content_type,
-        )
 
     def position(self) -> Position:
         self._unclaimed.clear()
@@ -223,12 +181,15 @@ class KafkaReader:
             self._go_on(position)
 
     def _check_silence(self) -> None:
-        """Raise LogUnavailable if the brokers do not answer, or have had records all the time."""
+        """Raise LogUnavailable if the brokers do not answer, or have had more since the last time."""
         self._heard = time.monotonic()
         ends = self._ask("asking for offsets", lambda: self._consumer.end_offsets(list(self._consumer.assignment())))
         for place, end in ends.items():
-            if (at := self._next.get(place, end)) < end:
-                raise LogUnavailable(f"reading {place.topic}/{place.partition} stands still at {at} of {end}")
+            if self._next.get(place, end) < end and self._next[place] == self._stood.get(place):
+                raise LogUnavailable(
+                    f"{place.topic}/{place.partition} is not read on from {self._next[place]} to {end}"
+                )
+        self._stood = dict(self._next)
 
     def committed(self) -> Position:
         def ask() -> dict[TopicPartition, int | None]:

@@ -240,7 +240,9 @@ def test_what_kafka_refuses_fails_wholly_and_the_next_session_works(kafka_log, t
 
 def test_topics_take_twice_the_largest_record(kafka_log):
     value = os.urandom(3_990_000)
-    careless_writer(kafka_log, Topic(name="plain")).publish([Outgoing("plain", b"k", value)], None)
+    careless = careless_writer(kafka_log, Topic(name="plain"))
+    careless.publish([Outgoing("plain", b"k", value)], None)
+    careless.close()
     assert [r.value for r in read(kafka_log.reader("plain", start=BEGINNING), 1)] == [value]
 
 
@@ -249,7 +251,12 @@ def test_a_frozen_broker_fails_the_publish_in_time_and_nothing_is_lost(frail_bro
     feed(log, 60)
     writer, reader = log.writer("worker"), log.reader("wide", instance="worker")
     got = read(reader, 20)
+    waiting = log.reader("other", start=BEGINNING, idle=0.5)
     os.kill(frail_broker.pid, signal.SIGSTOP)
+    begun = time.monotonic()
+    with pytest.raises(LogUnavailable):
+        read(waiting, 1, 15)
+    assert time.monotonic() - begun < 10
     begun = time.monotonic()
     with pytest.raises(DeliveryFailed, match=r"no answer within 4 s|Timeout|Timed"):
         writer.publish([Outgoing("other", r.key, r.value) for r in got], reader.position())
@@ -360,6 +367,16 @@ def test_a_wrong_password_is_told_in_time(own_broker):
     with pytest.raises(LogUnavailable, match="refuses this login: check the security settings"):
         KafkaWriter(connection, name="name", topics=topics())
     assert time.monotonic() - begun < 10
+
+
+def test_polls_that_do_not_wait_get_everything_in_the_end(kafka_log):
+    feed(kafka_log, 300)
+    reader, records = kafka_log.reader("wide", start=BEGINNING), []
+    deadline = time.monotonic() + 10
+    while len(records) < 300 and time.monotonic() < deadline:
+        records += reader.poll(50, 0.0)
+        time.sleep(0.005)
+    assert sorted(int(record.value) for record in records) == list(range(300))
 
 
 def test_unknown_security_settings_are_refused_by_name():

@@ -1,0 +1,59 @@
+"""The Kafka client as we use it: its settings, its news of the group, its records as ours."""
+
+from typing import Any
+
+from kafka import TopicPartition
+from kafka.consumer.subscription_state import ConsumerRebalanceListener
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+
+from models.records import Record
+
+
+def settings(
+    *, group: str, instance: str | None, patience: float, session: float, max_interval: float, idle: float
+) -> dict[str, Any]:
+    """What a consumer of ours is made with, besides where and as whom; times in seconds."""
+    return {
+        "group_id": group,
+        "group_instance_id": instance,
+        "enable_auto_commit": False,  # the past is published with the records, or not at all
+        "isolation_level": "read_committed",  # for the group's past too: only then is it asked for as decided
+        "auto_offset_reset": "earliest",
+        "allow_auto_create_topics": False,
+        "partition_assignment_strategy": [CooperativeStickyAssignor],
+        "session_timeout_ms": int(session * 1_000),
+        "heartbeat_interval_ms": int(min(3.0, session / 4) * 1_000),
+        "max_poll_interval_ms": int(max_interval * 1_000),
+        "request_timeout_ms": int(patience * 500),
+        "metadata_max_age_ms": int(idle * 1_000),
+        "fetch_max_wait_ms": 50,
+        "max_partition_fetch_bytes": 4_000_000,
+        "fetch_max_bytes": 32_000_000,
+        "receive_buffer_bytes": 4_194_304,
+    }
+
+
+class Taken(ConsumerRebalanceListener):  # type: ignore[misc]  # the client has no types
+    """Remembers what the group took away; told on the client's thread, only while a poll waits."""
+
+    def __init__(self) -> None:
+        self.places: set[TopicPartition] = set()
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        """Nothing is to be remembered of these."""
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        self.places |= set(revoked)
+
+    def on_partitions_lost(self, lost: Any) -> None:
+        self.places |= set(lost)
+
+
+def record_of(topic: str, record: Any) -> Record:
+    """Make our record of the client's; `topic` is its name without the prefix."""
+    content_type = ""
+    for name, value in record.headers or ():
+        if name.lower() == "content-type":
+            content_type = value.decode("latin-1").lower()
+    at = record.timestamp / 1_000
+    return Record(topic, record.partition, record.offset, record.key, record.value, at, content_type)
