@@ -78,8 +78,7 @@ def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:
 
 def learner_maker(settings: Settings) -> Callable[[tuple[str, ...]], Learner]:
     """How a learner is born under these settings."""
-    if settings.learning.threads:
-        torch.set_num_threads(settings.learning.threads)
+    torch.set_num_threads(settings.learning.threads)
     device = torch.device(settings.learning.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise Misconfigured(f"learning.device = {settings.learning.device!r}: no GPU can be used here; take 'cpu'")

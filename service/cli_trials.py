@@ -152,6 +152,7 @@ def simulate(
 
         askance simulate shop.jsonl.gz --outputs shop.outputs.json --rate 0.1 --report out.json
     """
+    import torch
     from rich.table import Table
 
     from service.settings import Misconfigured
@@ -175,6 +176,7 @@ def simulate(
         settings=settings.model,
         device=settings.learning.device,
     )
+    torch.set_num_threads(settings.learning.threads)
     data, steps = load(feed, outputs, trial), []
     with bar("simulate", len(data.stream)) as progress:
         for step in run(data, trial):

@@ -98,7 +98,7 @@ class LearningSettings(Group):
     checkpoint_seconds: Positive = Field(60.0, description="longest time between checkpoints while learning")
     checkpoints_kept: int = Field(3, ge=2, le=100, description="checkpoints kept on disk")
     seed: int = Field(0, ge=0, description="seed of the model's initial state")
-    threads: int = Field(0, ge=0, le=256, description="threads of the tensor library; 0: its own choice")
+    threads: int = Field(1, ge=1, le=256, description="threads of the tensor library; more pay on large models only")
     device: str = Field("cpu", description="torch device: cpu, cuda, cuda:1 ...")
     confirm_removed: tuple[str, ...] = Field((), description="outputs that may be dropped with all they have learnt")
 
