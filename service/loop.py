@@ -23,6 +23,7 @@ from service.ledger import Ledger
 from service.logs import learnt as describe_learnt
 from service.logs import scored as describe_scored
 from service.metrics import Metrics
+from service.reading import at_end
 from service.score import score
 
 log = structlog.get_logger("loop")
@@ -145,7 +146,7 @@ def learn_turn(service: Service, log_now: Log) -> None:
             wanted=pace.annotators,
             limit=pace.max_bytes,
             now=now,
-            caught_up=expiring and not any(log_now.answers.lag().values()),
+            caught_up=expiring and at_end(log_now.answers),
             clock=time.perf_counter,
         )
         if learnt.batch is not None:
