@@ -11,7 +11,7 @@ from models.table import Floats
 
 _SMOOTHING: Final = 0.03  # answers of either kind that every feature is thought to have had beforehand
 _EVEN: Final = 0.5  # the part of a feature's weight that does not depend on the output
-_SAMPLED: Final = 0.1  # weight of a new sample in the running size of log odds
+_SAMPLED: Final = 0.1  # least weight of a new sample in the running size of log odds
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class Counts:
         self._plain = np.zeros((2, width))  # positives, all
         self._weighted = np.zeros((2, width))
         self._size = np.ones(width)  # mean square of log odds over features
+        self._samples = 0
 
     def add(self, targets: Floats, weights: Floats, sign: float) -> None:
         """Count one product's answers, or with sign -1 take them back."""
@@ -88,7 +89,9 @@ class Counts:
         """Move the running size of log odds towards that of some features."""
         if len(seen):
             odds = self.relevance().log_odds(yes, seen).astype(np.float64)
-            self._size += _SAMPLED * (np.mean(odds * odds, axis=0) - self._size)
+            self._samples += 1
+            moved_by = max(_SAMPLED, 1.0 / self._samples)
+            self._size += moved_by * (np.mean(odds * odds, axis=0) - self._size)
             np.maximum(self._size, 0.01, out=self._size)
 
     def rearrange(self, sources: NDArray[np.int64]) -> None:
@@ -99,10 +102,16 @@ class Counts:
 
     def state(self) -> State:
         """All counts."""
-        return {"plain": tensor(self._plain), "weighted": tensor(self._weighted), "size": tensor(self._size)}
+        return {
+            "plain": tensor(self._plain),
+            "weighted": tensor(self._weighted),
+            "size": tensor(self._size),
+            "samples": tensor([self._samples]),
+        }
 
     def restore(self, state: State) -> None:
         """Become the counts whose state this is."""
         self._plain, self._weighted, self._size = (
             array(state[name]).astype(np.float64) for name in ("plain", "weighted", "size")
         )
+        self._samples = int(state["samples"][0])

@@ -203,6 +203,7 @@ def _merge(found: _Found, n: int, bits: int) -> Features:
     values = (weights * (1.0 + np.log(np.maximum(counts, 1)))).astype(np.float32)
     keys = keys[heads]
     offsets = np.searchsorted(keys >> bits, np.arange(n + 1))
-    norms = np.sqrt(np.add.reduceat(np.append(values * values, np.float32(0)), offsets[:-1]) if n else np.zeros(0))
-    values /= np.repeat(np.maximum(norms, 1e-12), np.diff(offsets)).astype(np.float32)
+    owners = np.repeat(np.arange(n), np.diff(offsets))
+    squares = np.bincount(owners, values.astype(np.float64) ** 2, n)
+    values /= np.sqrt(squares)[owners].astype(np.float32)
     return Features(keys & ((1 << bits) - 1), values, offsets.astype(np.int64))

@@ -136,6 +136,6 @@ def weigh(features: Features, places: NDArray[np.int32], rarity: Floats, absent:
 
 def lengths_of(values: Floats, offsets: NDArray[np.int64]) -> Floats:
     """Euclidean length of each product's values; 1 for a product without any."""
-    sums = np.concatenate((np.zeros(1), np.cumsum(values.astype(np.float64) ** 2)))[offsets]
-    squares = np.diff(sums)
+    owners = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    squares = np.bincount(owners, values.astype(np.float64) ** 2, len(offsets) - 1)
     return np.sqrt(np.where(squares > 1e-12, squares, 1.0)).astype(np.float32)
