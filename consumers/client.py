@@ -27,7 +27,7 @@ def settings(
         "request_timeout_ms": int(patience * 500),
         "metadata_max_age_ms": int(idle * 1_000),
         "fetch_max_wait_ms": 50,
-        "max_partition_fetch_bytes": 4_000_000,
+        "max_partition_fetch_bytes": 1_048_576,
         "fetch_max_bytes": 32_000_000,
         "receive_buffer_bytes": 4_194_304,
     }
