@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -23,9 +24,9 @@ from producers.kafka import KafkaWriter
 from producers.port import Producer
 from producers.provision import provision
 from producers.sqlite import FILE, SqliteWriter
-from producers.topics import Topic, topics
+from producers.topics import MAX_RECORD, Topic, topics
 from service.checkpoints import Restored, fingerprint, rebuild, restore
-from service.deciding import Asking
+from service.deciding import MOST_TERMS, Asking
 from service.http import Health
 from service.keeping import Every, Keeper
 from service.ledger import Ledger
@@ -37,6 +38,7 @@ from service.settings import Misconfigured, Settings
 log = structlog.get_logger("assembly")
 
 DAY = 86_400.0
+LEAST_PRODUCT = 100_000  # bytes that a product may always have
 LEARNER_READS = ("queries", "labels", "tallies")
 
 
@@ -101,6 +103,25 @@ def rebuilt(settings: Settings, ledger: Ledger) -> Learner:
     return rebuild(ledger, learner_maker(settings))
 
 
+def room_for(outputs: tuple[str, ...], wanted: int) -> int:
+    """The largest product taken in, up to `wanted`, so that its query with all its terms fits into one record.
+
+    Raises:
+        Misconfigured: the outputs alone fill a record.
+
+    """
+    lengths = [len(output.encode()) + 3 for output in outputs]
+    query = 13 * len(outputs) + 2 * sum(lengths) + MOST_TERMS * 2 * (max(lengths) + 9)
+    tally = sum(lengths) + 70 * len(outputs)
+    left = MAX_RECORD - max(query, tally) - 10_000  # for all else that a query says
+    if left < LEAST_PRODUCT:
+        raise Misconfigured(
+            f"outputs: {len(outputs)} with {sum(lengths):,} characters are too many for one query; "
+            "name fewer, or give them shorter names"
+        )
+    return min(wanted, left)
+
+
 def make_service(settings: Settings, registry: CollectorRegistry, *, patience: float = 120.0) -> Service:
     """Bring the service to where it stopped, or to its beginning; it serves once the log is open.
 
@@ -109,6 +130,7 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
 
     """
     outputs = outputs_of(settings)
+    max_bytes = room_for(outputs, settings.log.max_bytes)
     asking = asking_of(settings, make_key=True)
     ledger = Ledger(settings.data_dir)
     try:
@@ -131,7 +153,7 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
                 products=settings.log.batch,
                 answers=settings.learning.batch,
                 wait=settings.log.wait_seconds,
-                max_bytes=settings.log.max_bytes,
+                max_bytes=max_bytes,
                 annotators=settings.learning.annotators_per_query,
             ),
             keeper=Keeper(
@@ -209,12 +231,11 @@ def log_opener(settings: Settings, ledger: Ledger) -> Callable[[], Log]:
     learner = f"{group}-learner"
 
     def opened() -> Log:
-        producer = reach.write(f"{settings.stream}-{settings.kafka.instance}")
-        products = reach.read(("products",), group, None)
-        return Log(
-            products=products,
-            answers=reach.read(LEARNER_READS, learner, ledger.position(learner)),
-            producer=producer,
-        )
+        with ExitStack() as so_far:
+            producer = so_far.enter_context(closing(reach.write(f"{settings.stream}-{settings.kafka.instance}")))
+            products = so_far.enter_context(closing(reach.read(("products",), group, None)))
+            answers = reach.read(LEARNER_READS, learner, ledger.position(learner))
+            so_far.pop_all()
+        return Log(products=products, answers=answers, producer=producer)
 
     return opened

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.chance import Budget, Chances, combine, query_id
-from models.messages import Because, OutputTally, Prediction, Product, Query, Tally, encode
+from models.messages import Because, Malformed, OutputTally, Prediction, Product, Query, Tally, encode, reject
 from models.policies import Policy
 from models.records import Outgoing, Record
 from models.snapshot import Snapshot
 
 MOST_TERMS: Final = 100  # outputs whose terms a query explains
+KEY_KEPT: Final = 1_000  # bytes of the key of a record that is turned away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,12 @@ def predictions(
             asked=asked[i],
             at=now,
         )
-        yield Outgoing("predictions", place.key, encode(prediction))
+        yield Outgoing("predictions", product.id.encode(), encode(prediction))
+
+
+def rejected(record: Record, error: Malformed) -> Outgoing:
+    """The rejection of a record, bounded whatever the record is."""
+    return Outgoing("rejections", record.key and record.key[:KEY_KEPT], encode(reject(record, error)))
 
 
 def queries(

@@ -8,8 +8,10 @@ from typing import Final
 from models.joining import CLOSED, Outcome, State, as_targets, chances_of, settle, usable
 from models.learner import Learner
 from models.lessons import Lesson
-from models.messages import Label, Malformed, Message, Query, Reason, Tally, encode, read, reject
+from models.messages import Label, Malformed, Message, Query, Reason, Tally, read
 from models.records import Outgoing, Position, Record
+from producers.topics import MAX_RECORD
+from service.deciding import rejected
 from service.ledger import Batch, Kept, Ledger
 
 
@@ -68,7 +70,7 @@ def learn(
         ledger: changed, in one transaction, before the model is.
         learner: changed afterwards, by the batch the ledger then holds.
         wanted: annotators whose answers settle a query.
-        limit: largest payload decoded, in bytes.
+        limit: largest label decoded, in bytes.
         now: seconds since the epoch.
         caught_up: nothing older waits in the log, so that open queries may expire by `now`.
         clock: monotonic seconds, for the timings.
@@ -76,7 +78,7 @@ def learn(
     """
     started = clock()
     taken, rejections = _decode(records, limit)
-    outgoing = tuple(Outgoing("rejections", record.key, encode(reject(record, error))) for record, error in rejections)
+    outgoing = tuple(rejected(record, error) for record, error in rejections)
     decoded = clock()
     with ledger.transaction():
         joined = _join(taken, ledger, set(learner.outputs), wanted)
@@ -136,10 +138,9 @@ def _decode(records: Sequence[Record], limit: int) -> tuple[list[Taken], list[tu
             taken.append((record, None))
             continue
         try:
-            # A query carries a whole product and its terms: it may be larger than what comes in from outside.
-            taken.append(
-                (record, read(kinds[record.topic], record, limit=limit if record.topic == "labels" else 4 * limit))
-            )
+            # What we have written ourselves may be larger than what comes in from outside.
+            most = limit if record.topic == "labels" else MAX_RECORD
+            taken.append((record, read(kinds[record.topic], record, limit=most)))
         except Malformed as error:
             rejections.append((record, error))
     return taken, rejections

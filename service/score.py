@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from models.chance import draw
 from models.features import featurise
-from models.messages import Malformed, Product, Reason, Rejection, encode, read, reject
+from models.messages import Malformed, Product, Reason, read
 from models.records import Outgoing, Record
 from models.snapshot import Snapshot
-from service.deciding import Asking, Decided, predictions, queries, tallies
+from service.deciding import Asking, Decided, predictions, queries, rejected, tallies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ def score(
     decided = Decided(scores, scores >= snapshot.thresholds, judged, draws, judged.chances.asked(draws))
     times.append(clock())
     outgoing = [
-        *(Outgoing("rejections", record.key, encode(one)) for record, one in rejections),
+        *(rejected(record, error) for record, error in rejections),
         *predictions(products, places, decided, snapshot, asking, now),
         *queries(products, places, decided, snapshot, asking, now),
         *tallies(places, decided, snapshot, asking, now),
@@ -78,7 +78,7 @@ def score(
         outgoing=tuple(outgoing),
         arrivals=len(products),
         asked=int(decided.asked.sum()),
-        rejected=Counter((record.topic, one.reason) for record, one in rejections),
+        rejected=Counter((record.topic, error.reason) for record, error in rejections),
         chances=judged.chances.product,
         positives=dict(zip(snapshot.outputs, decided.positive.sum(axis=0).tolist(), strict=True)),
         model=snapshot.version,
@@ -91,12 +91,12 @@ def score(
 
 def _decode(
     records: Sequence[Record], limit: int
-) -> tuple[list[Product], list[Record], list[tuple[Record, Rejection]]]:
+) -> tuple[list[Product], list[Record], list[tuple[Record, Malformed]]]:
     products, places, rejections = [], [], []
     for record in records:
         try:
             products.append(read(Product, record, limit=limit))
             places.append(record)
         except Malformed as error:
-            rejections.append((record, reject(record, error)))
+            rejections.append((record, error))
     return products, places, rejections

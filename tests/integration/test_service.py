@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -448,3 +449,66 @@ def test_a_start_at_a_position_of_ones_own_reads_everything_again(shop):
     start = Position(group="again", offsets={})
     with closing(clients(shop.settings).read(("products",), "again", start)) as reader:
         assert len(reader.poll(1000, 0.0)) == PRODUCTS + 1
+
+
+def big(number, size):
+    return encode(Product(id=f"big{number}", title="big", image=bytes(size)))
+
+
+def test_no_record_is_too_large_for_what_it_leads_to(tmp_path):
+    shop = Shop(tmp_path / "data", **{"log.max_bytes": 64_000_000})
+    with closing(shop.writer()) as writer:
+        writer.publish([Outgoing("products", b"k", big(1, 1_999_900))], None)
+        writer.publish([Outgoing("products", b"k", big(2, 1_990_000))], None)
+        writer.publish([Outgoing("products", b"k", big(3, 1_500_000))], None)
+        writer.publish([Outgoing("products", bytes(1_999_900), encode(Product(id="key", title="big key")))], None)
+        writer.publish(
+            [Outgoing("products", bytes(1_999_900), b"\xc1"), Outgoing("labels", bytes(1_999_900), b"\xc1")], None
+        )
+    shop.serve()
+
+    said = {decode(Prediction, record.value).product for record in shop.read("predictions")}
+    reasons = Counter(decode(Rejection, record.value).reason for record in shop.read("rejections"))
+    assert said >= {"big3", "key"}
+    assert reasons == {"too_large": 2, "undecodable": 3}
+    assert shop.audit() == ()
+
+
+def test_outputs_too_many_for_any_record_are_refused_at_the_start(tmp_path):
+    with pytest.raises(Misconfigured, match="outputs: "):
+        make_service(
+            read_settings(None, {"data_dir": str(tmp_path), "outputs": tuple(f"{k:0500}" for k in range(2000))}),
+            CollectorRegistry(),
+        )
+
+
+def test_predictions_have_the_products_id_as_key_whatever_the_key_of_the_product(shop):
+    with closing(shop.writer()) as writer:
+        writer.publish([Outgoing("products", None, encode(Product(id="keyless", title="red")))], None)
+    shop.serve()
+
+    assert {(r.key.decode(), decode(Prediction, r.value).product) for r in shop.read("predictions")} == {
+        (identity, identity) for identity in shop.arrivals().values()
+    }
+
+
+def test_a_log_that_opens_in_part_is_let_go_of(shop):
+    shop.label()
+    shop.serve()
+    for path in shop.settings.data_dir.glob(f"{FILE}*"):
+        path.unlink()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    with pytest.raises(LogRefused) as refused:
+        shop.serve()
+
+    assert (len(list(Path("/proc/self/fd").iterdir())), refused.type) == (before, LogRefused)
+
+
+def test_our_own_queries_are_read_however_small_products_have_to_be(tmp_path):
+    shop = Shop(
+        tmp_path / "data", **{"log.max_bytes": 1_000, "outputs": tuple(f"output number {k}" for k in range(200))}
+    )
+    shop.serve()
+
+    assert shop.balance()["issued"] == PRODUCTS
