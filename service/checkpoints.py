@@ -71,13 +71,12 @@ def _sync_directory(directory: Path) -> None:
 
 
 def tidy(directory: Path, ledger: Ledger, kept: int) -> None:
-    """Remove all but the newest `kept` checkpoints, and what an earlier crash left half-written."""
+    """Remove all but the newest `kept` checkpoints, and what an earlier crash left half-written or unknown."""
     with ledger.transaction():
-        old = ledger.forget_checkpoints(kept)
-    for name in old:
-        (directory / name).unlink(missing_ok=True)
-    for partial in directory.glob("*.partial"):
-        partial.unlink(missing_ok=True)
+        known = ledger.forget_checkpoints(kept)
+    for path in (*directory.glob("model-*.safetensors"), *directory.glob("model-*.partial")):
+        if path.name not in known:
+            path.unlink(missing_ok=True)
 
 
 def _read(path: Path, digest: str) -> Mapping[str, Any] | None:

@@ -229,13 +229,11 @@ class Ledger:
         statement = "SELECT batch, file, digest FROM checkpoints WHERE settings = ? ORDER BY batch DESC"
         return [Checkpoint(*row) for row in self._sql.execute(statement, (settings,))]
 
-    def forget_checkpoints(self, kept: int) -> list[str]:
-        """Forget all but the newest `kept`; return the files to remove."""
+    def forget_checkpoints(self, kept: int) -> set[str]:
+        """Forget all but the newest `kept`; return their files."""
         newest = "SELECT file FROM checkpoints ORDER BY batch DESC, at DESC LIMIT ?"
-        rows = self._sql.execute(f"SELECT file FROM checkpoints WHERE file NOT IN ({newest})", (kept,))  # noqa: S608
-        files = [row[0] for row in rows]
-        self._sql.executemany("DELETE FROM checkpoints WHERE file = ?", [(file,) for file in files])
-        return files
+        self._sql.execute(f"DELETE FROM checkpoints WHERE file NOT IN ({newest})", (kept,))  # noqa: S608
+        return {row[0] for row in self._sql.execute("SELECT file FROM checkpoints")}
 
 
 def _shares(packed: bytes | None) -> dict[str, float]:

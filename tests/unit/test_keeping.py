@@ -1,0 +1,140 @@
+"""What is due now and then: at most that often, and a failure costs nothing but the next attempt."""
+
+import subprocess
+import sys
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.keeping import Every, Keeper
+from service.metrics import Metrics
+
+
+def dues(every, *times):
+    return [every.due(now) for now in times]
+
+
+def test_something_is_due_at_first_and_then_once_in_a_while():
+    assert dues(Every(10.0), 1e9, 1e9 + 1, 1e9 + 9.9, 1e9 + 10, 1e9 + 11, 1e9 + 20.5) == [
+        True, False, False, True, False, True,
+    ]  # fmt: skip
+
+
+def test_a_pause_is_not_made_up_for():
+    assert dues(Every(10.0), 1e9, 1e9 + 100, 1e9 + 101) == [True, True, False]
+
+
+def test_a_clock_set_back_makes_it_due_at_once_and_only_once():
+    assert dues(Every(10.0), 1e9, 1e9 - 3600, 1e9 - 3599, 1e9 - 3590) == [True, True, False, True]
+
+
+def test_a_clock_set_far_ahead_and_back_does_not_stop_it():
+    assert dues(Every(10.0), 1e9, 4e9, 1e9 + 1, 1e9 + 2) == [True, True, True, False]
+
+
+@pytest.fixture
+def metrics():
+    registry = CollectorRegistry()
+    return Metrics(registry, ("red", "shoe", "rare"), version="0"), registry.get_sample_value
+
+
+@pytest.fixture
+def keeper(desk):
+    return Keeper(directory=desk.folder / "checkpoints", settings="s", kept=2, every=Every(1.0), batch=None)
+
+
+def teach(desk, *names):
+    for name in names:
+        desk.tell(desk.query(name), desk.label(name, answers={"red": True}))
+
+
+def files(keeper):
+    return sorted(path.name for path in keeper.directory.iterdir())
+
+
+def test_a_kept_model_is_on_disk_and_in_the_ledger(desk, keeper, metrics):
+    teach(desk, "q1", "q2")
+
+    keeper.keep(desk.learner, desk.ledger, metrics[0])
+
+    (checkpoint,) = desk.ledger.checkpoints("s")
+    assert (checkpoint.batch, keeper.batch, files(keeper)) == (2, 2, [checkpoint.file])
+    assert metrics[1]("askance_checkpoint_batch") == 2
+
+
+def test_what_is_kept_already_is_not_written_again(desk, keeper, metrics):
+    teach(desk, "q1")
+    for _ in range(3):
+        keeper.keep(desk.learner, desk.ledger, metrics[0])
+
+    assert metrics[1]("askance_checkpoint_duration_seconds_count") == 1
+
+
+def test_only_the_newest_stay(desk, keeper, metrics):
+    for name in ("q1", "q2", "q3", "q4"):
+        teach(desk, name)
+        keeper.keep(desk.learner, desk.ledger, metrics[0])
+
+    assert [one.batch for one in desk.ledger.checkpoints("s")] == [4, 3]
+    assert files(keeper) == sorted(one.file for one in desk.ledger.checkpoints("s"))
+
+
+def test_what_a_death_left_behind_is_removed(desk, keeper, metrics):
+    keeper.directory.mkdir()
+    (keeper.directory / "model-000000000001-0123456789ab.safetensors").write_bytes(b"whole, but the ledger never knew")
+    (keeper.directory / "model-000000000002-0123456789ab.partial").write_bytes(b"half")
+    (keeper.directory / "notes.txt").write_bytes(b"not ours")
+    teach(desk, "q1")
+
+    keeper.keep(desk.learner, desk.ledger, metrics[0])
+
+    assert files(keeper) == [desk.ledger.checkpoints("s")[0].file, "notes.txt"]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_counted_and_tried_again(desk, keeper, metrics):
+    keeper.directory.write_bytes(b"in the way")
+    teach(desk, "q1")
+    keeper.keep(desk.learner, desk.ledger, metrics[0])
+    failed = (metrics[1]("askance_checkpoint_failures_total"), keeper.batch, desk.ledger.checkpoints("s"))
+
+    keeper.directory.unlink()
+    keeper.keep(desk.learner, desk.ledger, metrics[0])
+
+    assert failed == (1, None, [])
+    assert keeper.batch == 1
+
+
+FULL = """
+import resource, sys
+sys.path[:0] = {path!r}
+from pathlib import Path
+from prometheus_client import CollectorRegistry
+from models.learner import Learner
+from models.lessons import LearnerSettings
+from service.keeping import Every, Keeper
+from service.ledger import Ledger
+from service.metrics import Metrics
+folder = Path({folder!r})
+ledger = Ledger(folder)
+with ledger.transaction():
+    ledger.add_outputs(("a", "b"), 1.0)
+registry = CollectorRegistry()
+metrics = Metrics(registry, ("a", "b"), version="0")
+keeper = Keeper(directory=folder / "checkpoints", settings="s", kept=2, every=Every(1.0), batch=None)
+learner = Learner(("a", "b"), LearnerSettings(bits=12), seed=0)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, resource.RLIM_INFINITY))
+keeper.keep(learner, ledger, metrics)
+print("left:", list((folder / "checkpoints").iterdir()), ledger.checkpoints("s"))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+keeper.keep(learner, ledger, metrics)
+print("failures:", registry.get_sample_value("askance_checkpoint_failures_total"), "kept:", keeper.batch)
+"""
+
+
+def test_a_full_disk_is_waited_out(tmp_path):
+    script = FULL.format(path=sys.path, folder=str(tmp_path / "data"))
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+
+    assert "left: [] []" in done.stdout, done.stderr
+    assert "failures: 1.0 kept: 0" in done.stdout
