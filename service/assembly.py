@@ -1,6 +1,7 @@
 """The only file that names concrete classes: settings in, a service and its log out."""
 
 import hashlib
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -43,7 +44,7 @@ LEARNER_READS = ("queries", "labels", "tallies")
 
 
 def key_of(settings: Settings, *, make: bool) -> bytes:
-    """The secret key of the draws: from the settings, else kept beside the ledger.
+    """The secret key of the draws: from the settings, else kept beside the ledger, whose lock makes it with `make`.
 
     Raises:
         Misconfigured: there is none, and it is not to be made.
@@ -52,15 +53,26 @@ def key_of(settings: Settings, *, make: bool) -> bytes:
     if settings.asking.seed:
         return hashlib.blake2b(settings.asking.seed.encode(), digest_size=32).digest()
     path = settings.data_dir / "seed"
-    if make and not path.exists():
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(32), encoding="ascii")
     try:
+        if make and not path.exists():
+            _make_seed(path)
         seed = path.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise Misconfigured(f"asking.seed: not given, and {path} cannot be read ({error.strerror})") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"asking.seed: not given, and {path} cannot be used ({error})") from error
+    if not seed:
+        raise Misconfigured(f"asking.seed: not given, and {path} is empty; bring it back, or remove it for a new one")
     return hashlib.blake2b(seed.encode(), digest_size=32).digest()
+
+
+def _make_seed(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(32))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
 
 
 def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:
@@ -131,9 +143,9 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
     """
     outputs = outputs_of(settings)
     max_bytes = room_for(outputs, settings.log.max_bytes)
-    asking = asking_of(settings, make_key=True)
     ledger = Ledger(settings.data_dir)
     try:
+        asking = asking_of(settings, make_key=True)
         settle_outputs(ledger, outputs, settings.learning.confirm_removed)
         learner, checkpoint, batches = restored(settings, ledger)
         log.info(
