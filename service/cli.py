@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import structlog
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from models.faults import LogRefused, LogUnavailable
-from producers.port import DeliveryFailed
+from producers.port import DeliveryFailed, RecordRefused
 from service.feeds import BadFeed
 from service.http import AddressRefused, Endpoints, application
 from service.ledger_file import LedgerUnusable
@@ -22,6 +23,7 @@ from service.logs import configure
 from service.settings import Misconfigured, Settings, as_plain, read_settings
 
 FAILED, MISUSE = 1, 2
+FAULTS = (LedgerUnusable, LogRefused, LogUnavailable, DeliveryFailed, RecordRefused, BadFeed, AddressRefused)
 
 app = typer.Typer(
     help="Askance asks when in doubt: scores a feed, decides whom to ask, learns from the answers, proves its quality.",
@@ -141,11 +143,13 @@ def main() -> None:
     try:
         app()
     except Misconfigured as error:
-        err.print(f"[bold red]askance:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(MISUSE)
+        _end(str(error), MISUSE)
     except sqlite3.Error as error:
-        err.print(f"[bold red]askance:[/] the ledger cannot be read: {error}; bring back a backup", highlight=False)
-        sys.exit(FAILED)
-    except (LedgerUnusable, LogRefused, LogUnavailable, DeliveryFailed, BadFeed, AddressRefused) as error:
-        err.print(f"[bold red]askance:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(FAILED)
+        _end(f"the ledger cannot be read: {error}; bring back a backup", FAILED)
+    except (*FAULTS, OSError) as error:
+        _end(str(error), FAILED)
+
+
+def _end(why: str, status: int) -> NoReturn:
+    err.print(f"[bold red]askance:[/] {escape(why)}", highlight=False, soft_wrap=True)
+    sys.exit(status)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -105,7 +106,7 @@ def audit_log(
     table.add_row("problems", f"{found.found:,}")
     out.print(table)
     for problem in found.problems:
-        err.print(f"[red]{problem}[/]", highlight=False, soft_wrap=True)
+        err.print(f"[red]{escape(problem)}[/]", highlight=False, soft_wrap=True)
     if found.found:
         raise typer.Exit(FAILED)
 
@@ -127,7 +128,7 @@ def explain(
 
         askance explain products/0/4711
     """
-    from collections import deque
+    from heapq import nlargest
 
     from service.assembly import clients
     from service.explain import explain as tell
@@ -140,13 +141,14 @@ def explain(
         book: Ledger | None = Ledger(settings.data_dir, read_only=True)
     except LedgerUnusable as error:
         book = None
-        err.print(f"[yellow]without the ledger:[/] {error}", highlight=False)
+        err.print(f"[yellow]without the ledger:[/] {escape(str(error))}", highlight=False)
     outputs = outputs_known(settings, book)
-    stories = deque(tell(identity, clients(settings).read, book), maxlen=most)
+    stories = nlargest(most, tell(identity, clients(settings).read, book), key=lambda story: story.at)
     for story in stories:
-        out.print(Panel(_story(story, outputs), title=story.arrival, title_align="left"))
+        named = outputs if book is None or story.prediction is None else book.outputs(until=story.prediction.model)
+        out.print(Panel(escape(_story(story, named)), title=escape(story.arrival), title_align="left"))
     if not stories:
-        err.print(f"nothing is known of {identity!r}: no product, arrival or query has this id")
+        err.print(f"nothing is known of {escape(repr(identity))}: no product, arrival or query has this id")
         raise typer.Exit(FAILED)
 
 
@@ -164,6 +166,8 @@ def _story(story: Story, outputs: tuple[str, ...]) -> str:
             "scores     " + ", ".join(f"{k} {v:.3f}" for k, v in list(scores_of(said, outputs).items())[:8]),
             f"chance     {said.chance:.4f}, draw {said.draw:.4f}: {'asked' if said.asked else 'not asked'}",
         ]
+    if no := story.rejection:
+        lines.append(f"rejected   {no.reason}: {no.detail}")
     if story.kept is not None:
         query, because = story.kept.query, story.kept.query.because
         terms = sorted(because.disagreement.items(), key=lambda pair: -pair[1])[:5]
@@ -208,13 +212,12 @@ def quality(
     from service.ledger import Ledger
     from service.outputs import outputs_known
     from service.quality import progressive
-    from service.reading import read_topic
+    from service.reading import in_order, read_topic
 
     settings = settings_from(config, data_dir=data_dir, kafka=kafka, sets=sets)
     outputs = outputs_known(settings, Ledger(settings.data_dir, read_only=True))
-    predictions = (
-        read(Prediction, record, limit=64_000_000) for record in read_topic(clients(settings).read, "predictions")
-    )
+    records = in_order(read_topic(clients(settings).read, "predictions"))
+    predictions = (read(Prediction, record, limit=64_000_000) for record in records)
     table = Table("arrivals", "asked", "model", "outputs measured", "macro AP", "micro F1", title="progressive quality")
     rows = 0
     for row in progressive(predictions, collect(read_products(truth)), outputs, window):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from models.faults import LogUnavailable
@@ -68,7 +69,7 @@ def replay(
     finally:
         producer.close()
     for complaint in done.complaints:
-        err.print(f"[yellow]skipped[/] {complaint}", highlight=False)
+        err.print(f"[yellow]skipped[/] {escape(complaint)}", highlight=False)
     out.print(f"{done.sent:,} products sent, {done.skipped:,} lines skipped, {done.bytes / 1e6:.1f} MB")
 
 
@@ -126,7 +127,7 @@ def annotate(
                 serve()
                 break
             except (LogUnavailable, DeliveryFailed) as error:
-                err.print(f"[yellow]waiting for the log:[/] {error}", highlight=False)
+                err.print(f"[yellow]waiting for the log:[/] {escape(str(error))}", highlight=False)
                 stop.wait(2.0)
 
 

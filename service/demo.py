@@ -3,7 +3,7 @@
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from models.messages import Prediction, read
-from models.records import Record
 from service.annotators import annotate
 from service.assembly import asking_of, clients, log_opener, make_service, rebuilt, restored
 from service.audit import Audited, audit
@@ -24,9 +23,9 @@ from service.ledger import Ledger
 from service.loop import Service
 from service.loop import run as serve
 from service.quality import Window, progressive
-from service.reading import read_topic
+from service.reading import in_order, read_topic
 from service.replay import replay
-from service.settings import Settings, read_settings
+from service.settings import Misconfigured, Settings, read_settings
 
 SHARE = 0.1
 WINDOWS = 8
@@ -55,10 +54,18 @@ class _Cast:
 
 
 def run_demo(*, products: int, rate: float, seed: int, keep: Path | None, console: Console) -> bool:
-    """Run it to its end; True if the balance and the audit hold and quality rose."""
+    """Run it to its end; True if the balance and the audit hold and quality rose.
+
+    Raises:
+        Misconfigured: `keep` exists: what is in there would be mixed up with the demonstration.
+
+    """
+    if keep is not None and keep.exists():
+        raise Misconfigured(f"--keep {keep}: it exists already; name a new directory")
     with tempfile.TemporaryDirectory(prefix="askance-demo-") as temporary:
-        changes = {"data_dir": str(keep or Path(temporary) / "data"), "asking.share": SHARE, "http.enabled": False}
-        settings = read_settings(None, changes | {"outputs": OUTPUTS, "log.partitions": 2})
+        changes = {"data_dir": keep or Path(temporary) / "data", "outputs": OUTPUTS, "outputs_file": None}
+        sets = {"kafka.bootstrap": "", "log.partitions": 2, "asking.share": SHARE, "http.enabled": False}
+        settings = read_settings(None, changes | sets)
         feed = list(generate(products, seed=seed))
         console.print(
             f"[bold]{products:,} products[/] of several merchants, {len(OUTPUTS)} yes/no outputs, new wording from the"
@@ -133,10 +140,9 @@ def _watch(registry: CollectorRegistry, cast: _Cast, products: int, console: Con
 
 
 def _verdict(settings: Settings, feed: list[Entry], console: Console) -> bool:
-
     read_log, asking = clients(settings).read, asking_of(settings)
     truth = {product.id: labels or frozenset() for product, labels in feed}
-    said = (read(Prediction, record, limit=64_000_000) for record in _in_order(read_topic(read_log, "predictions")))
+    said = (read(Prediction, record, limit=64_000_000) for record in in_order(read_topic(read_log, "predictions")))
     windows = list(progressive(said, truth, OUTPUTS, len(feed) // WINDOWS))
     found = audit(read_log, key=asking.key, stream=asking.stream, p_min=asking.p_min, group=settings.kafka.group)
     ledger = Ledger(settings.data_dir, read_only=True)
@@ -154,13 +160,8 @@ def _verdict(settings: Settings, feed: list[Entry], console: Console) -> bool:
     ):
         console.print(f"[green]yes[/] {what}" if holds else f"[bold red]NO[/]  {what}")
     for problem in found.problems:
-        console.print(f"    {problem}")
+        console.print(f"    {problem}", markup=False)
     return balanced and found.found == 0 and same and rose
-
-
-def _in_order(records: Iterator[Record]) -> Iterator[Record]:
-    """Predictions in the order they were made, whatever their partition."""
-    return iter(sorted(records, key=lambda record: record.at))
 
 
 def _show(windows: list[Window], found: Audited, balance: Mapping[str, int], console: Console) -> None:

@@ -30,6 +30,7 @@ def progressive(
     """
     column = {output: k for k, output in enumerate(outputs)}
     scores = np.zeros((size, len(outputs)), dtype=np.float32)
+    decided = np.zeros((size, len(outputs)), dtype=np.bool_)
     labels = np.zeros((size, len(outputs)), dtype=np.bool_)
     seen = asked = model = filled = 0
     for prediction in predictions:
@@ -38,16 +39,24 @@ def progressive(
             continue
         said = np.frombuffer(prediction.scores, "<f4")[: len(outputs)]
         scores[filled, : len(said)], scores[filled, len(said) :] = said, 0.0
-        labels[filled] = False
+        decided[filled] = labels[filled] = False
+        decided[filled, [column[name] for name in prediction.positive if name in column]] = True
         labels[filled, [column[name] for name in truth[prediction.product] if name in column]] = True
         filled += 1
         if filled == size:
-            yield _window(scores, labels, seen, asked, model)
+            yield _window(scores, decided, labels, seen, asked, model)
             filled = 0
     if filled > size // 2:
-        yield _window(scores[:filled], labels[:filled], seen, asked, model)
+        yield _window(scores[:filled], decided[:filled], labels[:filled], seen, asked, model)
 
 
-def _window(scores: NDArray[np.float32], labels: NDArray[np.bool_], seen: int, asked: int, model: int) -> Window:
-    decided = micro_f1(scores >= 0.5, labels)
-    return Window(seen, asked, model, len(judged(labels)), macro_average_precision(scores, labels), decided)
+def _window(
+    scores: NDArray[np.float32],
+    decided: NDArray[np.bool_],
+    labels: NDArray[np.bool_],
+    seen: int,
+    asked: int,
+    model: int,
+) -> Window:
+    quality = macro_average_precision(scores, labels), micro_f1(decided, labels)
+    return Window(seen, asked, model, len(judged(labels)), *quality)

@@ -1,6 +1,6 @@
 """Reading a whole topic, as it stands now, without being anybody in a group."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from consumers.port import Consumer
@@ -26,6 +26,11 @@ def read_topic(read: Read, topic: str, start: Position | None = None) -> Iterato
             waited = 0 if records else waited + 1
     finally:
         consumer.close()
+
+
+def in_order(records: Iterable[Record]) -> list[Record]:
+    """Records in the order they were written, whatever their partition."""
+    return sorted(records, key=lambda record: record.at)
 
 
 def at_end(consumer: Consumer) -> bool:
