@@ -1,8 +1,5 @@
 """The only file that names concrete classes: settings in, a service and its log out."""
 
-import hashlib
-import os
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -34,6 +31,7 @@ from service.ledger import Ledger
 from service.loop import Log, Pace, Service
 from service.metrics import Metrics
 from service.outputs import outputs_of, settle_outputs
+from service.secret import key_of
 from service.settings import Misconfigured, Settings
 
 log = structlog.get_logger("assembly")
@@ -41,38 +39,6 @@ log = structlog.get_logger("assembly")
 DAY = 86_400.0
 LEAST_PRODUCT = 100_000  # bytes that a product may always have
 LEARNER_READS = ("queries", "labels", "tallies")
-
-
-def key_of(settings: Settings, *, make: bool) -> bytes:
-    """The secret key of the draws: from the settings, else kept beside the ledger, whose lock makes it with `make`.
-
-    Raises:
-        Misconfigured: there is none, and it is not to be made.
-
-    """
-    if settings.asking.seed:
-        return hashlib.blake2b(settings.asking.seed.encode(), digest_size=32).digest()
-    path = settings.data_dir / "seed"
-    try:
-        if make and not path.exists():
-            _make_seed(path)
-        seed = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"asking.seed: not given, and {path} cannot be used ({error})") from error
-    if not seed:
-        raise Misconfigured(f"asking.seed: not given, and {path} is empty; bring it back, or remove it for a new one")
-    return hashlib.blake2b(seed.encode(), digest_size=32).digest()
-
-
-def _make_seed(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(32))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:

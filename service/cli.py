@@ -51,7 +51,7 @@ def settings_from(
 ) -> Settings:
     """Read the settings, with what the command line gives on top."""
     changes: dict[str, Any] = {"data_dir": data_dir, "kafka.bootstrap": kafka, "outputs_file": outputs}
-    given = {name: str(value) for name, value in changes.items() if value is not None}
+    given = {name: value for name, value in changes.items() if value is not None}
     for text in sets or []:
         name, equals, value = text.partition("=")
         if not equals:

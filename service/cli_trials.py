@@ -163,6 +163,8 @@ def simulate(
     settings = settings_from(config, sets=[*(sets or []), *([f"asking.policy={policy}"] if policy else [])])
     if rate is not None and labels is not None:
         raise Misconfigured("--rate and --labels: give one of them, not both")
+    if not report.parent.is_dir():
+        raise Misconfigured(f"--report {report}: there is no folder {report.parent}")
     trial = Trial(
         policy=settings.asking.policy,
         share=rate or settings.asking.share,

@@ -11,7 +11,7 @@ def outputs_of(settings: Settings) -> tuple[str, ...]:
     """The outputs by name: of the settings, else of the outputs file.
 
     Raises:
-        Misconfigured: neither names any, or both do.
+        Misconfigured: neither names any, or both do, or a name cannot be one.
 
     """
     if settings.outputs and settings.outputs_file:
@@ -21,6 +21,8 @@ def outputs_of(settings: Settings) -> tuple[str, ...]:
         raise Misconfigured(
             "outputs: none are named; give `--outputs FILE`, or `outputs` or `outputs_file` in the file"
         )
+    if bad := [name for name in names if any(ord(character) < 32 for character in name)]:
+        raise Misconfigured(f"outputs: {bad[0]!r} has a control character in it; leave that out")
     return names
 
 

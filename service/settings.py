@@ -3,8 +3,9 @@
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.dataclasses import dataclass as checked
@@ -21,8 +22,21 @@ from models.lessons import LearnerSettings
 PREFIX = "ASKANCE_"
 NOT_SETTINGS = {"ASKANCE_TEST_KAFKA", "ASKANCE_CACHE", "ASKANCE_CONFIG"}
 
+Output = Annotated[str, Field(min_length=1, max_length=512)]
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
+
+
+# Of the model's settings; other whole numbers are at least 1, other numbers at least 0.
+BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
+    "bits": (8, 24),
+    "members": (1, 256),
+    "memory_positives": (0, 2**31),
+    "rehearsals": (0, 1_000),
+    "mix": (0.0, 1.0),
+    "balanced": (0.0, 1.0),
+    "average": (0.0, 1.0),
+}
 
 
 class Misconfigured(Exception):
@@ -76,7 +90,7 @@ class AskingSettings(Group):
     p_min: Share | None = Field(None, description="smallest chance of any arrival; none: half the share, at most 0.05")
     eta: Annotated[float, Field(gt=0.0, le=0.5)] = Field(0.02, description="step of the budget's feedback")
     seed: str = Field("", description="secret key of the draws; empty: made once and kept in data_dir/seed")
-    expires_days: Positive = Field(7.0, description="an unanswered query expires after this")
+    expires_days: float = Field(7.0, gt=0.0, le=3_650.0, description="an unanswered query expires after this")
 
     @property
     def floor(self) -> float:
@@ -111,9 +125,18 @@ class HttpSettings(Group):
     port: int = Field(9464, ge=0, le=65_535, description="port to listen on; 0: any free one")
 
 
-@checked(config=ConfigDict(extra="forbid"), frozen=True, kw_only=True)
+@checked(config=ConfigDict(extra="forbid", allow_inf_nan=False), frozen=True, kw_only=True)
 class ModelSettings(LearnerSettings):
     """The learner's hyper-parameters, checked."""
+
+    @model_validator(mode="after")
+    def _within_bounds(self) -> "ModelSettings":
+        for field in fields(self):
+            value = getattr(self, field.name)
+            least, most = BOUNDS.get(field.name, (1, 2**31) if isinstance(value, int) else (0.0, 1e9))
+            if isinstance(value, int | float) and not least <= value <= most:
+                raise ValueError(f"model.{field.name} = {value}: between {least} and {most} is expected")
+        return self
 
 
 class Settings(BaseSettings):
@@ -130,7 +153,7 @@ class Settings(BaseSettings):
 
     stream: str = Field("askance", min_length=1, max_length=128, description="name of the stream; part of every draw")
     data_dir: Path = Field(Path("askance-data"), description="ledger, checkpoints and the embedded log")
-    outputs: tuple[Annotated[str, Field(min_length=1, max_length=512)], ...] = Field((), description="outputs by name")
+    outputs: tuple[Output, ...] = Field((), description="outputs by name")
     outputs_file: Path | None = Field(None, description="NAME.outputs.json, or one name a line")
     log: LogSettings = LogSettings()
     kafka: KafkaSettings = KafkaSettings()
@@ -172,6 +195,8 @@ def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
         into = nested
         for group in groups:
             into = into.setdefault(group, {})
+            if not isinstance(into, dict):
+                raise Misconfigured(f"{name}: {group} was given a value of its own")
         into[last] = _value(value) if isinstance(value, str) else value
     return nested
 

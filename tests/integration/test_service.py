@@ -482,6 +482,13 @@ def test_outputs_too_many_for_any_record_are_refused_at_the_start(tmp_path):
         )
 
 
+def test_an_output_with_a_control_character_is_refused_at_the_start(tmp_path):
+    settings = read_settings(None, {"data_dir": tmp_path, "outputs": ("a\x1fb", "c")})
+
+    with pytest.raises(Misconfigured, match="control character"):
+        make_service(settings, CollectorRegistry())
+
+
 def test_predictions_have_the_products_id_as_key_whatever_the_key_of_the_product(shop):
     with closing(shop.writer()) as writer:
         writer.publish([Outgoing("products", None, encode(Product(id="keyless", title="red")))], None)

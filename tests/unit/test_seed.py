@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.assembly import key_of
+from service.secret import key_of
 from service.settings import Misconfigured, read_settings
 
 

@@ -1,8 +1,10 @@
 """Settings fail at start, by name."""
 
+from pathlib import Path
+
 import pytest
 
-from service.settings import Misconfigured, as_plain, read_settings
+from service.settings import BOUNDS, Misconfigured, ModelSettings, as_plain, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +78,38 @@ def test_secrets_are_hidden():
 
     assert (plain["asking"]["seed"], plain["kafka"]["security"]["sasl_plain_password"]) == ("***", "***")
     assert plain["kafka"]["security"]["security_protocol"] == "SSL"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model.bits", 3),
+        ("model.bits", 60),
+        ("model.members", 0),
+        ("model.batch", 0),
+        ("model.hidden", -1),
+        ("model.cost", float("nan")),
+        ("model.cost", -1.0),
+        ("model.mix", 1.1),
+        ("asking.expires_days", 1e6),  # beyond the times that messages can tell
+    ],
+)
+def test_a_value_that_nothing_can_work_with_is_said_by_name(name, value):
+    with pytest.raises(Misconfigured) as error:
+        read_settings(None, {name: value})
+
+    assert f"{name} = {value}:" in str(error.value)
+
+
+def test_bounds_are_of_settings_there_are():
+    assert set(BOUNDS) <= set(ModelSettings.__dataclass_fields__)
+
+
+def test_a_group_cannot_be_a_value_too():
+    with pytest.raises(Misconfigured, match="asking"):
+        read_settings(None, {"asking": "1", "asking.share": "0.1"})
+
+
+@pytest.mark.parametrize("name", ["2024", "2024-01-01", "true", "[x]", "'quoted'"])
+def test_a_path_is_a_path_whatever_it_looks_like(name):
+    assert read_settings(None, {"data_dir": Path(name)}).data_dir == Path(name)
