@@ -37,7 +37,7 @@ class Trial:
         limit: most products of the stream; None for all.
         delay: products that arrive between a question and the first batch that may know its answer.
         asking: about the whole `product`, or each of its `outputs` with a chance of its own.
-        floor: least chance; None for half the share, at most 0.05.
+        floor: least chance; None for a fifth of the share, but 0.02 where that is at most half of it.
 
     """
 
@@ -142,7 +142,7 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
     """
     stream, outputs = len(data.stream), len(data.outputs)
     share = trial.share if trial.labels is None else min(1.0, trial.labels / stream)
-    budget = Budget(share=share, floor=min(0.05, share / 2.0) if trial.floor is None else trial.floor)
+    budget = Budget(share=share, floor=min(share / 2.0, max(0.02, share / 5.0)) if trial.floor is None else trial.floor)
     policy = POLICIES[trial.policy]
     learner = Learner(data.outputs, trial.settings, seed=trial.seed, device=trial.device)
     exam = featurise(data.held, bits=trial.settings.bits)
