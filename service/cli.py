@@ -19,7 +19,6 @@ from producers.port import DeliveryFailed, RecordRefused
 from service.feeds import BadFeed
 from service.http import AddressRefused, Endpoints, application
 from service.ledger_file import LedgerUnusable
-from service.logs import configure
 from service.settings import Misconfigured, Settings, as_plain, read_settings
 
 FAILED, MISUSE = 1, 2
@@ -99,6 +98,7 @@ def run(
     from prometheus_client import CollectorRegistry
 
     from service.assembly import log_opener, make_service
+    from service.logs import configure
     from service.loop import run as serve
 
     settings = settings_from(config, data_dir=data_dir, kafka=kafka, outputs=outputs, sets=sets)

@@ -1,0 +1,170 @@
+"""The command line as a person meets it: what it prints, how it ends, what it leaves behind."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+import service.cli_proof
+import service.cli_trials  # noqa: F401 - both add their commands
+from service.catalogue import write_feed
+from service.cli import app, main
+
+SCRIPT = Path(sys.executable).with_name("askance")
+GROUP = typer.main.get_command(app)
+COMMANDS = sorted(GROUP.commands)
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch, tmp_path):
+    for name in ("ASKANCE_CONFIG", "ASKANCE_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def askance(monkeypatch, capsys):
+    """Run a command in this process; its exit status and all it printed."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["askance", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out + printed.err
+
+    return run
+
+
+def script(*words, timeout=90):
+    """Run the installed script in a process of its own."""
+    done = subprocess.run([SCRIPT, *map(str, words)], capture_output=True, text=True, timeout=timeout, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_shows_an_example_of_itself(askance, command):
+    status, text = askance(command, "--help")
+
+    assert status == 0
+    assert re.search(rf"Examples?:\s+(\S+=\S+ )?askance {command}", text), text
+
+
+def test_the_script_lists_every_command():
+    status, text = script("--help")
+
+    assert status == 0
+    assert set(COMMANDS) <= set(text.split())
+
+
+def test_without_a_command_the_help_is_shown_as_misuse(askance):
+    status, text = askance()
+
+    assert (status, "Usage: askance" in text) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nonsense"], "No such command"),
+        (["config", "--nonsense"], "No such option"),
+        (["replay", "nowhere.jsonl"], "does not exist"),
+        (["annotate"], "Missing option"),
+        (["config", "--config", "nowhere.toml"], "nowhere.toml: no such file"),
+        (["config", "--set", "asking.shares=1"], "asking.shares: no such setting"),
+        (["config", "--set", "asking.share"], "KEY=VALUE is expected"),
+        (["config", "--set", "asking.share=2"], "asking.share = 2"),
+        (["audit"], "asking.seed: not given"),
+        (["demo", "--products", "1000", "--keep", "."], "exists already"),
+    ],
+)
+def test_misuse_ends_with_2_and_says_what(askance, words, said):
+    status, text = askance(*words)
+
+    assert (status, said in " ".join(text.split())) == (2, True), text
+
+
+@pytest.fixture
+def feed(tmp_path):
+    path = tmp_path / "shop.jsonl.gz"
+    return path, write_feed(path, 50, seed=1)
+
+
+def test_two_budgets_for_a_simulation_are_misuse(askance, feed):
+    words = ["simulate", feed[0], "--outputs", feed[1], "--report", "out.json", "--rate", 0.1, "--labels", 5]
+
+    status, text = askance(*words)
+
+    assert (status, "--rate and --labels" in text) == (2, True)
+
+
+def test_a_report_that_could_not_be_written_is_said_before_the_work(askance, feed):
+    status, text = askance("simulate", feed[0], "--outputs", feed[1], "--report", "no/where/out.json")
+
+    assert (status, "there is no folder no/where" in text) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["ledger", "quality"])
+def test_a_missing_ledger_is_a_failure_that_says_where_it_looked(askance, feed, command):
+    words = {"ledger": [], "quality": ["--truth", feed[0]]}[command]
+
+    status, text = askance(command, *words, "--data-dir", "nowhere")
+
+    assert (status, "no ledger at nowhere/ledger.sqlite" in text, Path("nowhere").exists()) == (1, True, False)
+
+
+def test_a_bad_feed_is_a_failure_that_names_the_line(askance):
+    Path("bad.jsonl").write_text('{"id": "1", "title": "a", "labels": []}\n[/b] {\n')
+
+    status, text = askance("annotate", "--truth", "bad.jsonl", "--until-idle", 0.1)
+
+    assert (status, "bad.jsonl, line 2" in text) == (1, True)
+
+
+def test_bad_lines_of_a_replay_are_skipped_and_named(askance):
+    Path("bad.jsonl").write_text('{"id": "1", "title": "a"}\n{"id": "[/b]"}\n')
+
+    status, text = askance("replay", "bad.jsonl", "--data-dir", "data")
+
+    assert (status, "bad.jsonl, line 2" in text, "1 products sent, 1 lines skipped" in text) == (0, True, True)
+
+
+@pytest.mark.parametrize("name", ["2024-01-01", "[red]", "true"])
+def test_a_data_directory_may_have_any_name(askance, name):
+    assert askance("ledger", "--data-dir", name)[1].endswith(
+        f"no ledger at {name}/ledger.sqlite: nothing was learnt there; is --data-dir right?\n"
+    )
+
+
+def test_config_prints_the_effective_settings_with_secrets_hidden(askance):
+    Path("askance.toml").write_text(
+        '[asking]\nseed = "s3cret"\n[kafka]\nsecurity = {sasl_plain_password = "s3cret", sasl_mechanism = "PLAIN"}\n'
+    )
+
+    status, text = askance("config", "--config", "askance.toml", "--set", "asking.share=0.25")
+
+    settings = json.loads(text)
+    assert (status, settings["asking"]["share"], "s3cret" in text) == (0, 0.25, False)
+    assert settings["kafka"]["security"]["sasl_mechanism"] == "PLAIN"
+
+
+def test_generate_writes_a_feed_and_its_outputs(askance):
+    status, text = askance("generate", "new.jsonl.gz", "--products", 20)
+
+    assert (status, Path("new.jsonl.gz").exists(), Path("new.outputs.json").exists()) == (0, True, True), text
+
+
+def test_a_file_that_cannot_be_written_is_a_failure_in_words(askance):
+    status, text = askance("generate", "no/where/new.jsonl.gz")
+
+    assert (status, "no/where/new.jsonl.gz" in text, "Traceback" in text) == (1, True, False)
+
+
+def test_no_outputs_are_misuse_that_names_the_setting(tmp_path):
+    status, text = script("run", "--data-dir", tmp_path / "data")
+
+    assert (status, "outputs: none are named" in text, (tmp_path / "data").exists()) == (2, True, False)
