@@ -97,7 +97,9 @@ class KafkaLog:
         group = self.connection.prefix + group
         if start is not None:
             start = Position(group=group, offsets=start.offsets)
-        reader = KafkaReader(self.connection, topics=topics, group=group, start=start, **settings)
+        # A member that could not say goodbye holds up its group no longer than its session.
+        made_with = {"session": 6.0} | settings
+        reader = KafkaReader(self.connection, topics=topics, group=group, start=start, **made_with)
         self._open.callback(reader.close)
         return reader
 

@@ -52,11 +52,11 @@ class LogMachine(RuleBasedStateMachine):
     def poll(self, limit):
         self.reader = self.reader or self.log.reader("plain", "wide")
         waiting = sum(len(self.written[place]) - self.polled[place] for place in PLACES)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 20
         records = self.reader.poll(limit, 0.2 if waiting else 0)
         while waiting and not records and time.monotonic() < deadline:
             records = self.reader.poll(limit, 0.2)
-        assert bool(records) == bool(waiting)
+        assert bool(records) == bool(waiting), (self.reader.position(), self.reader.lag())
         assert len(records) <= limit
         for record in records:
             place = record.topic, record.partition
