@@ -8,7 +8,7 @@ import torch
 from models.counts import Counts
 from models.features import featurise
 from models.hashing import integers, name_hash, poisson_counts
-from models.lessons import LearnerSettings, Lesson, Progress, check
+from models.lessons import LearnerSettings, Lesson, Progress, bounds, check
 from models.linear import Linear
 from models.replay import Memory
 from models.snapshot import Shelf, Snapshot
@@ -19,7 +19,6 @@ from models.training import Network
 __all__ = ["Learner", "LearnerSettings", "Lesson", "Progress"]
 
 _SAMPLE = 256  # features whose log odds are looked at per batch
-_FEWEST_ROWS = 16_384  # below this many rows the linear path would forget faster than it learns
 
 
 class Learner:
@@ -37,7 +36,7 @@ class Learner:
         self.settings, self.seed, self.version = settings, seed, 0
         self.device = torch.device(device)
         width = len(self.outputs)
-        linear, rows, slots = _bounds(settings, width)
+        linear, rows, slots = bounds(settings, width)
         self._directory = Directory(bits=settings.bits, limit=rows)
         self._linear = Linear(0, width if linear else 0)
         self._network = Network(self.outputs, settings, seed=seed, device=self.device)
@@ -82,7 +81,7 @@ class Learner:
             raise ValueError("an output is named twice")
         before = {name: k for k, name in enumerate(self.outputs)}
         sources = np.asarray([before.get(name, -1) for name in outputs], np.int64)
-        linear, rows, _ = _bounds(self.settings, len(outputs))
+        linear, rows, _ = bounds(self.settings, len(outputs))
         self._directory.limit = rows
         self._linear.rearrange(sources, on=linear)
         self._network.rearrange(outputs, sources)
@@ -239,25 +238,12 @@ class Learner:
         s, memory = self.settings, self._memory
         steps = int(np.ceil(s.steps_per_lesson * len(slots)))
         rarity, absent = self._directory.rarity(self._answered())
-        bias = self._counts.bias()
+        bias, fresh = self._counts.bias(), slots[: s.batch // 2]
         for step in range(steps):
-            fresh = slots[: s.batch // 2]
-            again = memory.choose(s.batch - len(fresh), s.balanced, "network", number, step)
-            chosen = [*fresh, *again]
+            chosen = [*fresh, *memory.choose(s.batch - len(fresh), s.balanced, "network", number, step)]
             features = memory.batch(chosen)
             bag = weigh(features, self._directory.places, rarity, absent)
             counts = poisson_counts(memory.hashes[chosen], self._hashes, s.members)
             weights = counts * self._importance(chosen)[:, :, None]
             self._changed.append(self._network.step(features, bag, bias, memory.targets[chosen], weights))
         return steps
-
-
-def _bounds(settings: LearnerSettings, outputs: int) -> tuple[bool, int, int]:
-    """Whether there is a linear path, the rows of the tables and the slots of the memory, by the megabytes allowed."""
-    # Each row lies in the masters and about twice on the shelf.
-    rows = settings.table_megabytes * 2**20 // (12 * (2 * outputs + settings.width) + 64)
-    linear = rows >= _FEWEST_ROWS
-    if not linear:
-        rows = settings.table_megabytes * 2**20 // (12 * settings.width + 64)
-    slots = settings.memory_megabytes * 2**20 // (2 * (12 * outputs + 2_048))
-    return linear, max(1_024, min(rows, 1 << settings.bits)), max(64, min(settings.memory, slots))

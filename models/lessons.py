@@ -1,12 +1,14 @@
 """What the learner takes in and gives back, and all that can be set about learning."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.messages import Product
+
+_FEWEST_ROWS: Final = 16_384  # below this many rows the linear path would forget faster than it learns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,3 +83,14 @@ def check(lesson: Lesson, outputs: int) -> None:
         raise ValueError(f"query {lesson.query}: a target outside [0, 1]")
     if not bool(np.all((chance > 0.0) & (chance <= 1.0))):
         raise ValueError(f"query {lesson.query}: a chance outside (0, 1]")
+
+
+def bounds(settings: LearnerSettings, outputs: int) -> tuple[bool, int, int]:
+    """Whether there is a linear path, the rows of the tables and the slots of the memory, by the megabytes allowed."""
+    # Each row lies in the masters and about twice on the shelf.
+    rows = settings.table_megabytes * 2**20 // (12 * (2 * outputs + settings.width) + 64)
+    linear = rows >= _FEWEST_ROWS
+    if not linear:
+        rows = settings.table_megabytes * 2**20 // (12 * settings.width + 64)
+    slots = settings.memory_megabytes * 2**20 // (2 * (12 * outputs + 2_048))
+    return linear, max(1_024, min(rows, 1 << settings.bits)), max(64, min(settings.memory, slots))

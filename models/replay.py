@@ -1,6 +1,7 @@
 """Which answered products are remembered: a uniform sample of all, and of each output's positives."""
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
 from typing import Final
 
 import numpy as np
@@ -63,14 +64,16 @@ class Reservoir:
         return True
 
     def state(self) -> State:
-        """The slots held and the counters."""
-        counters = (self.offers, self.standing, self.lost_inside, self.lost_outside)
+        """The slots held, the limit and the counters."""
+        counters = (self.limit, self.offers, self.standing, self.lost_inside, self.lost_outside)
         return {"slots": tensor(np.asarray(self.slots, np.int64)), "counters": tensor(np.asarray(counters, np.int64))}
 
     def restore(self, state: State) -> None:
         """Become the reservoir whose state this is."""
         self.slots = [int(slot) for slot in state["slots"]]
-        self.offers, self.standing, self.lost_inside, self.lost_outside = (int(c) for c in state["counters"])
+        self.limit, self.offers, self.standing, self.lost_inside, self.lost_outside = (
+            int(counter) for counter in state["counters"]
+        )
 
 
 class Memory:
@@ -80,10 +83,9 @@ class Memory:
     """
 
     def __init__(self, outputs: Sequence[str], *, limit: int, positives: int, key: str) -> None:
-        self.limit, self.key = limit, key
+        self.limit, self.most, self.key = limit, positives, key
         self.everything = Reservoir(limit, f"{key}/all")
-        self.each = max(1, min(positives, limit // max(1, len(outputs))))
-        self.positives = [Reservoir(self.each, f"{key}/{name}") for name in outputs]
+        self.positives = [self._reservoir(name, len(outputs)) for name in outputs]
         width = len(outputs)
         self.queries: list[str | None] = []
         self.features: list[tuple[NDArray[np.int64], Floats]] = []
@@ -93,6 +95,8 @@ class Memory:
         self.share = np.zeros((_FIRST_SLOTS, width), np.float32)
         self.scale = np.zeros(_FIRST_SLOTS, np.float32)
         self.hashes = np.zeros(_FIRST_SLOTS, np.uint64)
+        self._holders = np.zeros(_FIRST_SLOTS, np.int64)
+        self._vacant: list[int] = []  # a heap: the lowest free slot is taken first
         self._doomed: list[int] = []
 
     def __len__(self) -> int:
@@ -100,7 +104,7 @@ class Memory:
 
     def add(self, query: str, ids: NDArray[np.int64], values: Floats, targets: Floats, weights: Floats) -> int:
         """Remember an answered product; its slot stays at least until the next `sweep`."""
-        slot = next((s for s, name in enumerate(self.queries) if name is None), len(self.queries))
+        slot = heappop(self._vacant) if self._vacant else len(self.queries)
         if slot == len(self.queries):
             self.queries.append(None)
             self.features.append((ids, values))
@@ -111,7 +115,12 @@ class Memory:
         self.targets[slot], self.weights[slot], self.share[slot], self.scale[slot] = targets, weights, 0.0, 0.0
         self.hashes[slot] = name_hash(query)
         held = [self.everything, *(self.positives[k] for k in np.flatnonzero(targets > 0.5))]
-        self._doomed.extend(gone for gone in (reservoir.offer(slot) for reservoir in held) if gone is not None)
+        for reservoir in held:
+            gone = reservoir.offer(slot)
+            self._holders[slot] += 1
+            if gone is not None:
+                self._holders[gone] -= 1
+                self._doomed.append(gone)
         return slot
 
     def remove(self, query: str) -> None:
@@ -126,23 +135,24 @@ class Memory:
 
     def sweep(self) -> None:
         """Free the slots that the last additions pushed out of every sample."""
-        if self._doomed:
-            held = set(self.everything.slots).union(*(reservoir.slots for reservoir in self.positives))
-            for slot in sorted(set(self._doomed) - held):
-                if self.queries[slot] is not None:
-                    self._free(slot)
-            self._doomed.clear()
+        for slot in self._doomed:
+            if self.queries[slot] is not None and not self._holders[slot]:
+                self._free(slot)
+        self._doomed.clear()
 
     def _free(self, slot: int) -> None:
         name = self.queries[slot]
         if name is not None:
             del self.slot_of[name]
         self.queries[slot] = None
+        self._holders[slot] = 0
+        heappush(self._vacant, slot)
         self.features[slot] = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
     def _extend(self, size: int) -> None:
         self.targets, self.weights, self.share = (extend(c, size) for c in (self.targets, self.weights, self.share))
         self.scale, self.hashes = extend(self.scale, size), extend(self.hashes, size)
+        self._holders = extend(self._holders, size)
 
     def batch(self, slots: Sequence[int]) -> Features:
         """The features of some slots."""
@@ -199,6 +209,8 @@ class Memory:
         self.everything.restore(part("all", state))
         for k, reservoir in enumerate(self.positives):
             reservoir.restore(part(f"positives{k}", state))
+        self._vacant = [slot for slot, name in enumerate(self.queries) if name is None]
+        self._recount()
 
     def rearrange(self, outputs: Sequence[str], sources: NDArray[np.int64]) -> None:
         """Go on with other outputs: output i is what was `sources[i]`, or never answered where that is -1."""
@@ -207,8 +219,17 @@ class Memory:
         self.share = moved(self.share, sources, 0.0, axis=1)
         old = self.positives
         self.positives = [
-            old[source] if source >= 0 else Reservoir(self.each, f"{self.key}/{name}")
+            old[source] if source >= 0 else self._reservoir(name, len(outputs))
             for name, source in zip(outputs, sources, strict=True)
         ]
+        self._recount()
         self._doomed.extend(range(len(self.queries)))
         self.sweep()
+
+    def _reservoir(self, output: str, outputs: int) -> Reservoir:
+        return Reservoir(max(1, min(self.most, self.limit // outputs)), f"{self.key}/{output}")
+
+    def _recount(self) -> None:
+        held = [slot for reservoir in (self.everything, *self.positives) for slot in reservoir.slots]
+        self._holders = np.bincount(held, minlength=len(self.scale)).astype(np.int64) if held else self._holders * 0
+        self._holders = extend(self._holders, len(self.scale))

@@ -73,10 +73,10 @@ class Network:
             "embedding": tensor(self.embedding[:rows]),
             "sums": tensor(self.sums[:rows]),
             "steps": tensor([self.optimiser.steps]),
-            **prefixed("dense", self.dense),
-            **prefixed("served", self.served),
-            **prefixed("first", self.optimiser.first),
-            **prefixed("second", self.optimiser.second),
+            **prefixed("dense", _copied(self.dense)),
+            **prefixed("served", _copied(self.served)),
+            **prefixed("first", _copied(self.optimiser.first)),
+            **prefixed("second", _copied(self.optimiser.second)),
         }
 
     def restore(self, state: State, size: int) -> None:
@@ -88,6 +88,10 @@ class Network:
             {name: value[name].clone().to(self.device) for name in order if name in value}
             for value in (part(which, state) for which in ("dense", "served", "first", "second"))
         )
+
+
+def _copied(tensors: State) -> State:
+    return {name: value.detach().cpu().clone() for name, value in tensors.items()}
 
 
 def _start(ids: Rows, width: int, seed: int) -> Floats:

@@ -208,12 +208,17 @@ def test_changed_outputs_keep_what_shared_ones_have_learnt():
 
 
 def test_learning_goes_on_with_changed_outputs_and_can_be_restored():
+    outputs = ("hat", "red", *(f"new{k}" for k in range(20)))  # so many that new ones get fewer positives in memory
     learner = taught(10)
-    learner.change_outputs(11, ("hat", "new", "red"))
-    resumed = Learner(("hat", "new", "red"), SMALL, seed=1)
+    learner.change_outputs(11, outputs)
+    resumed = Learner(outputs, SMALL, seed=1)
     resumed.restore(learner.state())
     for one in (learner, resumed):
-        one.update(12, [lesson(number) for number in range(60, 66)])
+        for batch in range(12, 20):
+            answers = np.arange(22) % 3 == batch % 3
+            lessons = [lesson(number) for number in range(batch * 6, batch * 6 + 6)]
+            one.update(batch, [replace(each, targets=answers.astype(np.float32), chance=np.ones(22, np.float32))
+                               for each in lessons])  # fmt: skip
 
     assert resumed.digest() == learner.digest()
 
