@@ -37,6 +37,11 @@ def query_id(stream: str, arrival: str) -> str:
     return blake2b(len(name).to_bytes(4, "big") + name + arrival.encode(), digest_size=16, person=b"query").hexdigest()
 
 
+def floor_for(share: float) -> float:
+    """The floor that suits a share where none is set: a fifth of it, but 0.02 while that is at most half of it."""
+    return min(share / 2.0, max(0.02, share / 5.0))
+
+
 @dataclass(frozen=True, slots=True)
 class Chances:
     """The chances of a batch of arrivals, each in [floor, 1]; made in no other way.

@@ -1,6 +1,7 @@
 """State as named tensors: what every part of the learner can be saved to, compared by and restored from."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -26,13 +27,14 @@ def array(value: Tensor) -> NDArray[np.generic]:
 
 
 def texts(values: Sequence[str]) -> Tensor:
-    """Names as one tensor of bytes; a name must not contain the unit separator (U+001F)."""
-    return tensor(np.frombuffer("".join(f"{v}\x1f" for v in values).encode("utf-8", "surrogatepass"), np.uint8))
+    """Names as one tensor of bytes."""
+    return tensor(np.frombuffer(json.dumps(list(values)).encode(), np.uint8))
 
 
 def names(value: Tensor) -> list[str]:
     """The names that `texts` made the tensor of."""
-    return value.cpu().numpy().tobytes().decode("utf-8", "surrogatepass").split("\x1f")[:-1]
+    read: list[str] = json.loads(value.cpu().numpy().tobytes())
+    return read
 
 
 def prefixed(prefix: str, state: Mapping[str, Tensor]) -> State:

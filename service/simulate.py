@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.chance import Budget, combine, draw, query_id
+from models.chance import Budget, combine, draw, floor_for, query_id
 from models.evaluation import macro_average_precision, micro_f1
 from models.features import Features, featurise
 from models.learner import Learner, LearnerSettings, Lesson
@@ -37,7 +37,7 @@ class Trial:
         limit: most products of the stream; None for all.
         delay: products that arrive between a question and the first batch that may know its answer.
         asking: about the whole `product`, or each of its `outputs` with a chance of its own.
-        floor: least chance; None for a fifth of the share, but 0.02 where that is at most half of it.
+        floor: least chance; None for the one that suits the share.
 
     """
 
@@ -142,7 +142,7 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
     """
     stream, outputs = len(data.stream), len(data.outputs)
     share = trial.share if trial.labels is None else min(1.0, trial.labels / stream)
-    budget = Budget(share=share, floor=min(share / 2.0, max(0.02, share / 5.0)) if trial.floor is None else trial.floor)
+    budget = Budget(share=share, floor=floor_for(share) if trial.floor is None else trial.floor)
     policy = POLICIES[trial.policy]
     learner = Learner(data.outputs, trial.settings, seed=trial.seed, device=trial.device)
     exam = featurise(data.held, bits=trial.settings.bits)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.chance import Budget, Chances, combine, draw, query_id
+from models.chance import Budget, Chances, combine, draw, floor_for, query_id
 
 figures = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=40)
 
@@ -88,3 +88,8 @@ def test_an_output_of_no_importance_does_not_count():
 
     assert combine(disagreement, np.array([1.0, 0.0])) == pytest.approx([0.3, 0.4])
     assert combine(disagreement, np.zeros(2)).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(("share", "floor"), [(0.5, 0.1), (0.1, 0.02), (0.04, 0.02), (0.01, 0.005), (1.0, 0.2)])
+def test_the_floor_leaves_at_least_half_of_the_share_to_choose_with(share, floor):
+    assert floor_for(share) == pytest.approx(floor)
