@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
 from safetensors import SafetensorError
@@ -21,6 +21,8 @@ from service.ledger_file import LedgerUnusable
 
 log = structlog.get_logger("checkpoints")
 
+FORMAT: Final = 1  # another one whenever the same batches make another learner: older checkpoints are then passed over
+
 
 class Restored(NamedTuple):
     """A learner brought up to the ledger's newest batch, and from where."""
@@ -32,7 +34,7 @@ class Restored(NamedTuple):
 
 def fingerprint(settings: LearnerSettings, seed: int) -> str:
     """Name the settings a state belongs to; another model cannot use it."""
-    plain = json.dumps([asdict(settings), seed], sort_keys=True, default=str)
+    plain = json.dumps([FORMAT, asdict(settings), seed], sort_keys=True, default=str)
     return hashlib.sha256(plain.encode()).hexdigest()[:16]
 
 
@@ -112,7 +114,11 @@ def restore(directory: Path, ledger: Ledger, settings: str, *, make: Callable[[t
         state = _read(directory / checkpoint.file, checkpoint.digest)
         if state is not None and checkpoint.batch <= ledger.last_batch():
             learner = make(ledger.outputs(until=checkpoint.batch))
-            learner.restore(dict(state))
+            try:
+                learner.restore(dict(state))
+            except (ValueError, LookupError, RuntimeError, TypeError) as error:
+                log.warning("checkpoint_of_another_program", file=checkpoint.file, error=str(error))
+                continue
             return Restored(learner, checkpoint.batch, _catch_up(learner, ledger))
     learner = _born(ledger, make)
     return Restored(learner, None, _catch_up(learner, ledger))

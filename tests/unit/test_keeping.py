@@ -1,11 +1,16 @@
 """What is due now and then: at most that often, and a failure costs nothing but the next attempt."""
 
+import hashlib
 import subprocess
 import sys
 
 import pytest
+import torch
 from prometheus_client import CollectorRegistry
+from safetensors.torch import load_file, save
 
+from models.learner import Learner
+from service.checkpoints import restore
 from service.keeping import Every, Keeper
 from service.metrics import Metrics
 
@@ -102,6 +107,28 @@ def test_a_checkpoint_that_cannot_be_written_is_counted_and_tried_again(desk, ke
 
     assert failed == (1, None, [])
     assert keeper.batch == 1
+
+
+@pytest.mark.parametrize("damage", ["a tensor gone", "another shape", "other names"])
+def test_a_checkpoint_of_another_program_is_passed_over(desk, keeper, metrics, damage):
+    teach(desk, "q1")
+    keeper.keep(desk.learner, desk.ledger, metrics[0])
+    (known,) = desk.ledger.checkpoints("s")
+    state = load_file(keeper.directory / known.file)
+    name = "outputs" if damage == "other names" else "version"
+    state[name] = torch.zeros((2, 0), dtype=torch.uint8)
+    if damage == "a tensor gone":
+        del state[name]
+    data = save(state)
+    (keeper.directory / known.file).write_bytes(data)
+    with desk.ledger.transaction():
+        desk.ledger.add_checkpoint(known._replace(digest=hashlib.sha256(data).hexdigest()), "s", 1.0)
+
+    again = restore(
+        keeper.directory, desk.ledger, "s", make=lambda outputs: Learner(outputs, desk.learner.settings, seed=0)
+    )
+
+    assert (again.checkpoint, again.learner.digest()) == (None, desk.learner.digest())
 
 
 FULL = """
