@@ -33,11 +33,21 @@ app = typer.Typer(
 )
 out, err = Console(), Console(stderr=True)
 
-Outputs = Annotated[Path | None, typer.Option("--outputs", help="Outputs file: NAME.outputs.json, or one name a line.")]
-Config = Annotated[Path | None, typer.Option("--config", envvar="ASKANCE_CONFIG", help="Settings, as TOML.")]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Ledger, checkpoints and the embedded log.")]
-Kafka = Annotated[str | None, typer.Option("--kafka", help="HOST:PORT of a broker; without it, the embedded log.")]
-Sets = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, any setting by dotted name; repeatable.")]
+Outputs = Annotated[
+    Path | None, typer.Option("--outputs", metavar="FILE", help="Outputs file: NAME.outputs.json, or one name a line.")
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", envvar="ASKANCE_CONFIG", help="Settings, as TOML.")
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", metavar="DIR", help="Ledger, checkpoints and the embedded log.")
+]
+Kafka = Annotated[
+    str | None, typer.Option("--kafka", metavar="HOST:PORT", help="A broker; without it, the embedded log.")
+]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting by its dotted name; repeatable.")
+]
 
 
 def settings_from(

@@ -231,7 +231,10 @@ def demo(
     """
     from service.demo import run_demo
     from service.logs import configure
+    from service.settings import Misconfigured
 
+    if keep is not None and keep.exists():
+        raise Misconfigured(f"--keep {keep}: it exists already; name a new directory")
     configure(level="warning")
     if not run_demo(products=products, rate=rate, seed=seed, keep=keep, console=out):
         raise typer.Exit(FAILED)

@@ -3,12 +3,10 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic.dataclasses import dataclass as checked
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,7 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from models.lessons import LearnerSettings
+from service.model_settings import ModelSettings
 
 PREFIX = "ASKANCE_"
 NOT_SETTINGS = {"ASKANCE_TEST_KAFKA", "ASKANCE_CACHE", "ASKANCE_CONFIG"}
@@ -25,18 +23,6 @@ NOT_SETTINGS = {"ASKANCE_TEST_KAFKA", "ASKANCE_CACHE", "ASKANCE_CONFIG"}
 Output = Annotated[str, Field(min_length=1, max_length=512)]
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
-
-
-# Of the model's settings; other whole numbers are at least 1, other numbers at least 0.
-BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
-    "bits": (8, 24),
-    "members": (1, 256),
-    "memory_positives": (0, 2**31),
-    "rehearsals": (0, 1_000),
-    "mix": (0.0, 1.0),
-    "balanced": (0.0, 1.0),
-    "average": (0.0, 1.0),
-}
 
 
 class Misconfigured(Exception):
@@ -123,20 +109,6 @@ class HttpSettings(Group):
     enabled: bool = Field(True, description="serve /healthz, /readyz and /metrics")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(9464, ge=0, le=65_535, description="port to listen on; 0: any free one")
-
-
-@checked(config=ConfigDict(extra="forbid", allow_inf_nan=False), frozen=True, kw_only=True)
-class ModelSettings(LearnerSettings):
-    """The learner's hyper-parameters, checked."""
-
-    @model_validator(mode="after")
-    def _within_bounds(self) -> "ModelSettings":
-        for field in fields(self):
-            value = getattr(self, field.name)
-            least, most = BOUNDS.get(field.name, (1, 2**31) if isinstance(value, int) else (0.0, 1e9))
-            if isinstance(value, int | float) and not least <= value <= most:
-                raise ValueError(f"model.{field.name} = {value}: between {least} and {most} is expected")
-        return self
 
 
 class Settings(BaseSettings):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import BOUNDS, Misconfigured, ModelSettings, as_plain, read_settings
+from service.model_settings import BOUNDS, ModelSettings
+from service.settings import Misconfigured, as_plain, read_settings
 
 
 @pytest.fixture(autouse=True)
