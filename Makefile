@@ -17,11 +17,11 @@ help:
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/pip install -qq --constraint constraints.txt --editable .
 	@touch $@
 
 $(VENV)/.checked: $(VENV)/.installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[check]'
+	$(BIN)/pip install -qq --constraint constraints.txt --editable '.[check]'
 	@touch $@
 
 demo: $(VENV)/.installed
