@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Doubles = NDArray[np.float64]
 
+_RAREST: Final = 0.001  # prevalence below which outputs are alike
+
 
 class Policy(Protocol):
     """A rule that says how much would be learnt by asking; the floor and the budget are not its business."""
@@ -52,6 +54,21 @@ class Iwal:
         return loss_difference(members.astype(np.float64), np.minimum(0.01, np.maximum(prevalence, 4e-4) / 4.0))
 
 
+class IwalRare:
+    """`iwal`, each output's disagreement times the root of its rarity, that of the rarest output being one.
+
+    Squared and summed over outputs this is variance relative to what there is to find: an answer about an output with few
+    positives is worth more than one about an output that is yes half the time.
+    """
+
+    name: Final = "iwal-rare"
+
+    def disagreement(self, members: NDArray[np.float32], prevalence: Doubles) -> Doubles:
+        common = np.maximum(prevalence, _RAREST)
+        weights: Doubles = np.sqrt(common.min(initial=1.0) / common)
+        return Iwal().disagreement(members, prevalence) * weights
+
+
 def loss_difference(members: Doubles, clip: Doubles) -> Doubles:
     """Max over two members and both answers of the difference of clipped log losses, in [0, 1], in closed form.
 
@@ -70,4 +87,6 @@ def loss_difference(members: Doubles, clip: Doubles) -> Doubles:
     return difference
 
 
-POLICIES: Final[Mapping[str, Policy]] = MappingProxyType({policy.name: policy for policy in (Random(), Iwal())})
+POLICIES: Final[Mapping[str, Policy]] = MappingProxyType(
+    {policy.name: policy for policy in (Random(), Iwal(), IwalRare())}
+)

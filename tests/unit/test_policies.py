@@ -8,7 +8,9 @@ PREVALENCE = np.array([0.04, 0.5, 0.5])
 
 
 def test_policies_are_known_by_their_names():
-    assert {name: policy.name for name, policy in POLICIES.items()} == {"random": "random", "iwal": "iwal"}
+    assert [(name, policy.name) for name, policy in POLICIES.items()] == [
+        (n, n) for n in ("random", "iwal", "iwal-rare")
+    ]
 
 
 def test_random_sees_every_arrival_alike():
@@ -25,3 +27,17 @@ def test_members_that_contradict_each_other_outright_disagree_by_one():
     certain = np.array([[[0.0, 1.0]]], np.float32)
 
     assert POLICIES["iwal"].disagreement(certain, np.array([0.5])).tolist() == [[1.0]]
+
+
+def test_the_rarest_output_counts_in_full_and_others_by_the_root_of_their_rarity():
+    plain = POLICIES["iwal"].disagreement(MEMBERS, PREVALENCE)
+
+    expected = plain * np.sqrt(0.04 / PREVALENCE)
+    assert POLICIES["iwal-rare"].disagreement(MEMBERS, PREVALENCE) == pytest.approx(expected)
+
+
+def test_outputs_hardly_ever_seen_are_equally_rare():
+    members = np.repeat(MEMBERS[:, :1], 2, axis=1)
+
+    disagreement = POLICIES["iwal-rare"].disagreement(members, np.array([0.0001, 0.001]))
+    assert disagreement[0] == pytest.approx(POLICIES["iwal"].disagreement(members, np.array([0.0001, 0.001]))[0])
