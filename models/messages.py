@@ -88,6 +88,7 @@ class Query(Message, frozen=True, kw_only=True, omit_defaults=True):
     ask: list[Name]
     chance: dict[Name, PositiveProbability] | PositiveProbability
     scores: bytes
+    positive: list[Name] = msgspec.field(default_factory=list)
     model: Count
     policy: Name
     because: Because
@@ -176,7 +177,14 @@ def _unpack(value: bytes) -> object:
     # Every length in a MessagePack head is bounded by the bytes there are: a short bomb cannot ask for memory.
     n = len(value)
     return msgpack.unpackb(
-        value, raw=False, strict_map_key=True, max_str_len=n, max_bin_len=n, max_array_len=n, max_map_len=n, max_ext_len=n
+        value,
+        raw=False,
+        strict_map_key=True,
+        max_str_len=n,
+        max_bin_len=n,
+        max_array_len=n,
+        max_map_len=n,
+        max_ext_len=n,
     )
 
 
@@ -207,7 +215,14 @@ def decode(kind: type[M], value: bytes, *, content_type: str = "", limit: int = 
     json = is_json(value, content_type)
     try:
         raw = msgspec.json.decode(value.removeprefix(b"\xef\xbb\xbf")) if json else _unpack(value)
-    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException, msgspec.DecodeError) as error:
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+        msgpack.UnpackException,
+        msgspec.DecodeError,
+    ) as error:
         form = "JSON" if json else "MessagePack"
         raise Malformed(Reason.UNDECODABLE, f"not {form}: {error or type(error).__name__}") from None
     if not isinstance(raw, dict):

@@ -57,6 +57,12 @@ class Sums:
 
     __hash__ = None  # type: ignore[assignment]  # equal by value and holds an array
 
+    def arrivals(self) -> "Sums":
+        """The part that is known without any answer."""
+        sums = nothing(self.exact.shape[1])
+        sums.exact[: len(ARRIVALS)] = self.exact[: len(ARRIVALS)]
+        return sums
+
     def columns(self, places: Sequence[int]) -> "Sums":
         """Some outputs, in another order; -1 stands for an output not there, whose sums are 0."""
         chosen = np.asarray(places, np.int64)

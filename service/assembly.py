@@ -89,7 +89,7 @@ def room_for(outputs: tuple[str, ...], wanted: int) -> int:
 
     """
     lengths = [len(output.encode()) + 3 for output in outputs]
-    query = 13 * len(outputs) + 2 * sum(lengths) + MOST_TERMS * 2 * (max(lengths) + 9)
+    query = 13 * len(outputs) + 3 * sum(lengths) + MOST_TERMS * 2 * (max(lengths) + 9)
     tally = sum(lengths) + 70 * len(outputs)
     left = MAX_RECORD - max(query, tally) - 10_000  # for all else that a query says
     if left < LEAST_PRODUCT:

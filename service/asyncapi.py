@@ -74,6 +74,7 @@ EXAMPLES: Final[dict[str, Message]] = {
         ask=["category:footwear", "season:summer"],
         chance=0.25,
         scores=_SCORES,
+        positive=["category:footwear"],
         model=17,
         policy="iwal",
         because=Because(

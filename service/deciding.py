@@ -115,6 +115,7 @@ def queries(
             ask=[snapshot.outputs[k] for k in asked],
             chance=_chance(chances, i, asked, snapshot.outputs),
             scores=decided.scores[i].astype("<f4", copy=False).tobytes(),
+            positive=[snapshot.outputs[k] for k in np.flatnonzero(decided.positive[i])],
             model=snapshot.version,
             policy=asking.policy.name,
             because=_because(decided.judged, i, asked, snapshot, asking),

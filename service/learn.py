@@ -28,6 +28,7 @@ class Learnt:
     batch: int | None  # number of the batch of updates this made; None if none
     lessons: int  # queries the model learnt from
     steps: int  # optimiser steps taken
+    evaluated: int  # arrivals whose answers are all in, or given up, since the batch before
     states: Mapping[str, int]  # the ledger's balance after it: issued, open, answered, skipped, expired, withdrawn
     model: int  # version of the learner after it
     seconds: Mapping[str, float]  # by stage: decode, join, update
@@ -84,6 +85,7 @@ def learn(
         joined = _join(taken, ledger, set(learner.outputs), wanted)
         if caught_up:
             ledger.expire(now)
+        evaluated = ledger.evidence.advance(caught_up=caught_up)
         batch = None
         if joined.lessons:
             batch = ledger.add_lessons([(name, shares) for name, (_, shares) in joined.lessons.items()], now)
@@ -103,6 +105,7 @@ def learn(
         batch=batch,
         lessons=len(joined.lessons),
         steps=steps,
+        evaluated=evaluated,
         states=ledger.balance(),
         model=learner.version,
         seconds={"decode": decoded - started, "join": written - decoded, "update": clock() - written},
@@ -162,6 +165,7 @@ def _join(taken: Sequence[Taken], ledger: Ledger, outputs: set[str], wanted: int
             _weigh(place, message, record.at, ledger, joined, wanted)
         elif isinstance(message, Tally):
             span = (message.first, message.last)
+            ledger.evidence.add_tally(message)
             ledger.add_traffic((message.topic, message.partition), span, message.n, message.asked, message.chance)
             ledger.scale = message.scale
     return joined

@@ -13,6 +13,7 @@ import msgspec
 from models.joining import Outcome, State
 from models.messages import Label, Query, decode, encode
 from models.records import Outgoing, Position
+from service.evidence import Evidence
 from service.ledger_file import LedgerFile
 
 
@@ -48,6 +49,7 @@ class Ledger:
         self._file = LedgerFile(directory, read_only=read_only)
         self._sql = self._file.sql
         self.path = self._file.path
+        self.evidence = Evidence(self._sql)
         self.transaction = self._file.transaction
         self.close = self._file.close
 
@@ -69,9 +71,13 @@ class Ledger:
 
     def add_query(self, query: Query, received_at: float) -> bool:
         """Keep a new query as open; False if it is known."""
+        place = place_of(query.arrival)
         row = (query.id, query.arrival, query.product.id, encode(query), State.OPEN, received_at, query.expires_at)
-        statement = "INSERT OR IGNORE INTO queries VALUES (?, ?, ?, ?, ?, NULL, ?, ?)"
-        return self._sql.execute(statement, row).rowcount == 1
+        statement = "INSERT OR IGNORE INTO queries VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, NULL)"
+        added = self._sql.execute(statement, (*row, *place)).rowcount == 1
+        if added:
+            self.evidence.add_query(*place)
+        return added
 
     def query(self, identity: str) -> Kept | None:
         """Return a query, or None if unknown."""
@@ -79,7 +85,11 @@ class Ledger:
         return None if row is None else Kept(decode(Query, row[0], limit=len(row[0])), State(row[1]), _shares(row[2]))
 
     def move(self, identity: str, state: State, shares: Mapping[str, float]) -> None:
-        """Set a query's state and what it teaches."""
+        """Set a query's state and what it teaches; an evaluated query changes what is known of the quality."""
+        row = self._sql.execute("SELECT epoch, body, shares FROM queries WHERE id = ?", (identity,)).fetchone()
+        if row is not None and row[0] is not None:
+            query = decode(Query, row[1], limit=len(row[1]))
+            self.evidence.change(query, row[0], _shares(row[2]), shares)
         statement = "UPDATE queries SET state = ?, shares = ? WHERE id = ?"
         self._sql.execute(statement, (state, msgspec.msgpack.encode(shares), identity))
 
@@ -118,7 +128,8 @@ class Ledger:
         return number
 
     def add_outputs(self, outputs: tuple[str, ...], at: float) -> int:
-        """Write a change of the model's outputs as the next batch; return its number."""
+        """Write a change of the model's outputs as the next batch, evaluated anew from then on; return its number."""
+        self.evidence.open_epoch(outputs, "outputs changed" if self.evidence.epoch() else "first outputs", at)
         return self._add_batch(msgspec.msgpack.encode(outputs), at)
 
     def _add_batch(self, outputs: bytes | None, at: float) -> int:
@@ -178,7 +189,7 @@ class Ledger:
         """Add one tally to the running sums of its partition."""
         self._sql.execute(
             "INSERT INTO traffic VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " last = excluded.last, n = n + excluded.n, asked = asked + excluded.asked,"
+            " last = max(last, excluded.last), n = n + excluded.n, asked = asked + excluded.asked,"
             " chance = chance + excluded.chance",
             (*place, *span, n, asked, chance),
         )
@@ -234,6 +245,14 @@ class Ledger:
         newest = "SELECT file FROM checkpoints ORDER BY batch DESC, at DESC LIMIT ?"
         self._sql.execute(f"DELETE FROM checkpoints WHERE file NOT IN ({newest})", (kept,))  # noqa: S608
         return {row[0] for row in self._sql.execute("SELECT file FROM checkpoints")}
+
+
+def place_of(arrival: str) -> tuple[str, int, int]:
+    """Topic, partition and offset of an arrival; one without a place in the log gets -1 for both."""
+    parts = arrival.rsplit("/", 2)
+    if len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal():
+        return parts[0], int(parts[1]), int(parts[2])
+    return arrival, -1, -1
 
 
 def _shares(packed: bytes | None) -> dict[str, float]:

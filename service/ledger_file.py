@@ -14,7 +14,10 @@ SCHEMA: Final = """
 CREATE TABLE inputs (topic TEXT, partition INTEGER, next INTEGER NOT NULL, PRIMARY KEY (topic, partition)) STRICT;
 CREATE TABLE queries (
   id TEXT PRIMARY KEY, arrival TEXT NOT NULL, product TEXT NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL,
-  shares BLOB, received_at REAL NOT NULL, expires_at REAL NOT NULL) STRICT;
+  shares BLOB, received_at REAL NOT NULL, expires_at REAL NOT NULL,
+  topic TEXT NOT NULL, partition INTEGER NOT NULL, arrived INTEGER NOT NULL, epoch INTEGER) STRICT;
+CREATE INDEX queries_arrived ON queries (topic, partition, arrived);
+CREATE INDEX queries_waiting ON queries (topic, partition, arrived) WHERE state = 'open';
 CREATE INDEX queries_open ON queries (expires_at) WHERE state = 'open';
 CREATE INDEX queries_product ON queries (product);
 CREATE TABLE answers (
@@ -31,6 +34,14 @@ CREATE TABLE traffic (
   chance REAL NOT NULL, PRIMARY KEY (topic, partition)) STRICT;
 CREATE TABLE budget (one INTEGER PRIMARY KEY CHECK (one = 1), scale REAL NOT NULL) STRICT;
 CREATE TABLE outbox (place INTEGER PRIMARY KEY, topic TEXT NOT NULL, key BLOB, value BLOB) STRICT;
+CREATE TABLE epochs (
+  number INTEGER PRIMARY KEY, reason TEXT NOT NULL, at REAL NOT NULL, outputs BLOB NOT NULL, guess BLOB NOT NULL,
+  floor REAL NOT NULL, n INTEGER NOT NULL, asked INTEGER NOT NULL, lost INTEGER NOT NULL, sums BLOB NOT NULL) STRICT;
+CREATE TABLE blocks (
+  topic TEXT, partition INTEGER, first INTEGER, last INTEGER NOT NULL, epoch INTEGER NOT NULL, at REAL NOT NULL,
+  n INTEGER NOT NULL, asked INTEGER NOT NULL, known INTEGER NOT NULL, sums BLOB NOT NULL,
+  PRIMARY KEY (topic, partition, first)) STRICT;
+CREATE INDEX blocks_n ON blocks (n);
 CREATE TABLE checkpoints (batch INTEGER, settings TEXT, file TEXT NOT NULL, digest TEXT NOT NULL, at REAL NOT NULL,
   PRIMARY KEY (batch, settings)) STRICT;
 CREATE TRIGGER query_issued AFTER INSERT ON queries BEGIN

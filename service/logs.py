@@ -82,6 +82,7 @@ def learnt(result: Learnt) -> EventDict:
         "batch": result.batch,
         "lessons": result.lessons,
         "steps": result.steps,
+        "evaluated": result.evaluated,
         "states": dict(result.states),
         "model": result.model,
         "seconds": _rounded(result.seconds),

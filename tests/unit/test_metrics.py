@@ -45,6 +45,7 @@ def learnt(**changed):
         "batch": 5,
         "lessons": 6,
         "steps": 2,
+        "evaluated": 0,
         "states": {"issued": 10, "open": 4, "answered": 3, "skipped": 1, "expired": 1, "withdrawn": 1},
         "model": 8,
         "seconds": {"decode": 0.001, "update": 0.2},

@@ -1,0 +1,293 @@
+"""Arrivals are evaluated once all that was asked of them is settled, once, whatever the order of what comes in."""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+
+from models.messages import Because, Label, OutputTally, Product, Query, Tally, encode
+from models.sums import nothing
+
+OUTPUTS = ("red", "shoe", "rare")
+SCORES = {"red": 0.75, "shoe": 0.5, "rare": 0.125}
+YES = {"red": True, "shoe": True, "rare": True}
+NO = {"red": False, "shoe": False, "rare": False}
+
+
+def tally(desk, first, last, asked, *, partition=0, at=1e9, outputs=OUTPUTS):
+    n = last - first + 1
+    outputs = {
+        name: OutputTally(
+            positive=n * (SCORES[name] >= 0.5),
+            mass_positive=n * SCORES[name] * (SCORES[name] >= 0.5),
+            mass_negative=n * SCORES[name] * (SCORES[name] < 0.5),
+        )
+        for name in outputs
+    }
+    message = Tally(
+        topic="products", partition=partition, first=first, last=last, model=0, policy="iwal", n=n, asked=asked,
+        chance=float(asked), scale=1.0, outputs=outputs, at=at,
+    )  # fmt: skip
+    return desk.record("tallies", f"products/{partition}", encode(message))
+
+
+def query(desk, offset, *, partition=0, chance=0.25, ask=OUTPUTS, scores=SCORES, expires_at=2e9):
+    message = Query(
+        id=f"q{partition}/{offset}", arrival=f"products/{partition}/{offset}", ask=list(ask), chance=chance, model=0,
+        scores=np.array(list(scores.values()), "<f4").tobytes(), positive=[k for k, v in scores.items() if v >= 0.5],
+        product=Product(id=f"p{offset}", title="red shoe"), policy="iwal", priority=0.0, asked_at=1e9,
+        because=Because(disagreement={}, combined=0.0, floor=0.125, scale=1.0, threshold={}), expires_at=expires_at,
+    )  # fmt: skip
+    return desk.record("queries", message.id, encode(message))
+
+
+def label(desk, offset, answers=None, *, partition=0, annotator="ann", **fields):
+    identity = f"q{partition}/{offset}"
+    message = Label(query=identity, annotator=annotator, answers=answers or {}, **fields)
+    return desk.record("labels", identity, encode(message), at=1.1e9)
+
+
+def sums(desk, number=None):
+    return desk.ledger.evidence.epoch(number).sums
+
+
+def known(desk, output="red"):
+    found = sums(desk)
+    place = OUTPUTS.index(output)
+    fields = ("arrivals", "correction_positive", "correction_negative", "yes_positive", "answered_positive")
+    return {name: float(found.of(name)[place]) for name in fields if found.of(name)[place]}
+
+
+def test_arrivals_nobody_was_asked_about_are_evaluated_at_once(desk):
+    learnt = desk.tell(tally(desk, 0, 9, 0))
+
+    assert (learnt.evaluated, known(desk)) == (10, {"arrivals": 10.0})
+
+
+def test_arrivals_wait_for_the_answer(desk):
+    asked = desk.tell(tally(desk, 0, 9, 1), query(desk, 4))
+    answered = desk.tell(label(desk, 4, YES))
+
+    assert (asked.evaluated, answered.evaluated) == (0, 10)
+    assert known(desk) == {
+        "arrivals": 10.0, "correction_positive": 1.0, "yes_positive": 1.0, "answered_positive": 1.0
+    }  # fmt: skip
+
+
+def test_arrivals_wait_for_a_query_that_is_not_read_yet(desk):
+    early = desk.tell(tally(desk, 0, 9, 1))
+    asked = desk.tell(query(desk, 4))
+    answered = desk.tell(label(desk, 4, YES))
+
+    assert (early.evaluated, asked.evaluated, answered.evaluated) == (0, 0, 10)
+
+
+def test_a_query_that_is_lost_holds_nothing_up_once_the_log_is_read(desk):
+    learnt = desk.tell(tally(desk, 0, 9, 1), caught_up=True)
+
+    epoch = desk.ledger.evidence.epoch()
+    assert (learnt.evaluated, epoch.asked, epoch.lost) == (10, 1, 1)
+
+
+def test_a_query_of_another_model_counts_as_lost(desk):
+    desk.tell(tally(desk, 0, 9, 1), query(desk, 4, scores={"red": 0.75}), label(desk, 4, YES))
+
+    assert desk.ledger.evidence.epoch().lost == 1
+
+
+def test_quick_answers_do_not_overtake(desk):
+    desk.tell(tally(desk, 0, 299, 1), query(desk, 4), tally(desk, 300, 599, 1), query(desk, 304))
+
+    second = desk.tell(label(desk, 304, YES))
+    first = desk.tell(label(desk, 4, YES))
+
+    assert (second.evaluated, first.evaluated) == (0, 600)
+
+
+def test_partitions_do_not_wait_for_each_other(desk):
+    desk.tell(tally(desk, 0, 9, 1), query(desk, 4))
+
+    assert desk.tell(tally(desk, 0, 9, 0, partition=1)).evaluated == 10
+
+
+@pytest.mark.parametrize("how", ["skipped", "expired", "withdrawn"])
+def test_what_is_given_up_is_evaluated_as_not_answered(desk, how):
+    desk.tell(tally(desk, 0, 9, 1), query(desk, 4, expires_at=1.15e9))
+
+    if how == "skipped":
+        desk.tell(label(desk, 4, skipped=True))
+    elif how == "expired":
+        desk.tell(caught_up=True)
+    else:
+        desk.tell(desk.withdrawal("q0/4"))
+
+    found = sums(desk)
+    assert found.of("asked_positive").tolist() == [1.0, 1.0, 0.0]
+    assert found.of("answered_positive").tolist() == [0.0, 0.0, 0.0]
+    assert found.of("unanswered_weight_positive").tolist() == [4.0, 4.0, 0.0]
+
+
+def test_an_unsure_answer_is_no_answer_to_that_output_alone(desk):
+    desk.tell(tally(desk, 0, 9, 1), query(desk, 4), label(desk, 4, YES | {"red": None}))
+
+    assert sums(desk).of("answered_positive").tolist() == [0.0, 1.0, 0.0]
+
+
+def test_outputs_asked_one_by_one_have_weights_of_their_own(desk):
+    chances = {"red": 0.5, "rare": 0.125}
+    desk.tell(tally(desk, 0, 9, 1), query(desk, 4, chance=chances, ask=("red", "rare")), label(desk, 4, YES))
+
+    assert sums(desk).of("weight").tolist() == [2.0, 0.0, 8.0]
+
+
+@pytest.fixture
+def another(desk, tmp_path):
+    """Desks over folders of their own."""
+    made = []
+
+    def make():
+        made.append(type(desk)(tmp_path / f"another-{len(made)}"))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.ledger.close()
+
+
+CHANGES = {
+    "corrected": (({"answers": YES}, {"answers": NO}), {"answers": NO}),
+    "answered late": (({"skipped": True}, {"answers": YES}), {"answers": YES}),
+    "deleted": (({"answers": YES}, {"deleted": True}), {"skipped": True}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_after_evaluation_leaves_no_trace_of_what_was_before(desk, another, change):
+    steps, end = CHANGES[change]
+    straight = another()
+    for each in (desk, straight):
+        each.tell(tally(each, 0, 9, 1), query(each, 4))
+
+    evaluated = [desk.tell(label(desk, 4, **step)).evaluated for step in steps]
+    straight.tell(label(straight, 4, **end))
+
+    assert evaluated == [10, 0]
+    assert sums(desk) == sums(straight)
+
+
+def test_a_second_annotator_after_evaluation_changes_the_share(desk):
+    desk.tell(tally(desk, 0, 9, 1), query(desk, 4), label(desk, 4, YES), wanted=2)
+    desk.tell(label(desk, 4, NO, annotator="bob"), wanted=2)
+
+    assert known(desk) == {
+        "arrivals": 10.0, "correction_positive": -1.0, "yes_positive": 0.5, "answered_positive": 1.0
+    }  # fmt: skip
+
+
+def story(desk):
+    """Twelve blocks of two partitions, half of their queries answered in one way or another."""
+    draw = random.Random(0)
+    for block, partition in itertools.product(range(6), range(2)):
+        first = 100 * block
+        asked = draw.sample(range(first, first + 100), 5)
+        yield tally(desk, first, first + 99, 5, partition=partition)
+        yield from (query(desk, offset, partition=partition, chance=draw.uniform(0.125, 1)) for offset in asked)
+        for offset in asked:
+            answers = {name: draw.choice([True, False, None]) for name in OUTPUTS}
+            yield (
+                label(desk, offset, answers, partition=partition)
+                if draw.random() < 0.8
+                else label(desk, offset, skipped=True, partition=partition)
+            )
+
+
+@pytest.mark.parametrize("order", ["reversed", *range(5)])
+@pytest.mark.parametrize("burst", [1, 7, 1_000])
+def test_the_sums_do_not_depend_on_order_or_on_how_records_are_cut_into_batches(desk, another, order, burst):
+    desk.tell(*story(desk))
+    shuffled = another()
+    records = list(story(shuffled))
+    tallies = iter([record for record in records if record.topic == "tallies"])
+    if order == "reversed":
+        records.reverse()
+    else:
+        random.Random(order).shuffle(records)
+    # The log keeps the order of one partition's tallies.
+    records = [next(tallies) if record.topic == "tallies" else record for record in records]
+
+    for start in range(0, len(records), burst):
+        shuffled.tell(*records[start : start + burst])
+
+    assert shuffled.ledger.evidence.epoch().n == 1_200
+    assert sums(shuffled) == sums(desk)
+
+
+def test_sums_made_anew_from_every_answer_are_the_same(desk):
+    desk.tell(*story(desk))
+
+    assert desk.ledger.evidence.recount(1) == sums(desk) != nothing(3)
+
+
+def test_a_step_that_fails_leaves_the_evidence_as_it_was(desk):
+    desk.tell(tally(desk, 0, 9, 1), query(desk, 4))
+
+    def step():
+        with desk.ledger.transaction():
+            desk.ledger.expire(9e9)
+            desk.ledger.evidence.advance(caught_up=True)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        step()
+
+    assert (desk.ledger.evidence.epoch().n, desk.ledger.evidence.waiting()) == (0, (10, 1e9))
+
+
+def test_small_blocks_that_must_wait_are_kept_as_few(desk):
+    desk.tell(tally(desk, 0, 0, 1), query(desk, 0), *(tally(desk, i, i, 0) for i in range(1, 1_000)))
+
+    blocks = desk.ledger._sql.execute("SELECT count(*), sum(n) FROM blocks").fetchone()
+    assert blocks == (4, 1_000)
+
+
+def test_other_outputs_are_evaluated_by_themselves(desk, new_desk):
+    desk.tell(tally(desk, 0, 9, 0))
+    desk.ledger.close()
+    renewed = new_desk()
+    with renewed.ledger.transaction():
+        renewed.ledger.add_outputs(("red", "new"), 1.05e9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SCORES, "new", 0.25)
+        renewed.tell(tally(renewed, 10, 14, 0, outputs=("red", "new"), at=1.1e9), tally(renewed, 15, 16, 0))
+
+    epochs = renewed.ledger.evidence.epochs()
+    assert [(epoch.reason, epoch.outputs, epoch.n) for epoch in epochs] == [
+        ("first outputs", OUTPUTS, 12),
+        ("outputs changed", ("red", "new"), 5),
+    ]
+
+
+def test_an_epoch_takes_what_was_scored_since_it_opened(desk):
+    desk.tell(tally(desk, 0, 9, 1, at=1.0e9), query(desk, 4))
+    with desk.ledger.transaction():
+        desk.ledger.evidence.open_epoch(OUTPUTS, "drift", 1.1e9)
+
+    late = tally(desk, 0, 9, 0, at=1.05e9, partition=1)
+    desk.tell(tally(desk, 10, 14, 0, at=1.2e9), late, label(desk, 4, YES))
+
+    assert [epoch.n for epoch in desk.ledger.evidence.epochs()] == [20, 5]
+
+
+def test_arrivals_scored_a_second_time_are_not_evaluated_again(desk):
+    desk.tell(tally(desk, 0, 9, 0), tally(desk, 10, 19, 1), query(desk, 14))
+
+    desk.tell(tally(desk, 0, 9, 0), tally(desk, 15, 24, 0), tally(desk, 25, 29, 0), label(desk, 14, YES))
+
+    assert desk.ledger.evidence.epoch().n == 25
+
+
+def test_the_least_chance_of_an_epoch_is_what_its_queries_say(desk):
+    desk.tell(tally(desk, 0, 9, 1), query(desk, 4), label(desk, 4, YES))
+
+    assert desk.ledger.evidence.epoch().floor == 0.125
