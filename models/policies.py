@@ -57,8 +57,8 @@ class Iwal:
 class IwalRare:
     """`iwal`, each output's disagreement times the root of its rarity, that of the rarest output being one.
 
-    Squared and summed over outputs this is variance relative to what there is to find: an answer about an output with few
-    positives is worth more than one about an output that is yes half the time.
+    Squared and summed over outputs this is variance relative to what there is to find: an answer about an output of
+    few positives is worth more than one about an output that is yes half the time.
     """
 
     name: Final = "iwal-rare"
