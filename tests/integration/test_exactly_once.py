@@ -19,7 +19,7 @@ SETS = ("model.bits=14", "model.width=8", "model.hidden=16", "model.members=2", 
 def test_a_killed_service_loses_nothing_and_repeats_nothing(log, request, tmp_path):
     feed, report = tmp_path / "shop.jsonl.gz", tmp_path / "report.json"
     outputs = write_feed(feed, PRODUCTS, seed=3)
-    words = [feed, outputs, "--log", log, "--kills", KILLS, "--rate", 100, "--share", 0.2, "--window", 300]
+    words = [feed, outputs, "--log", log, "--kills", KILLS, "--rate", 200, "--share", 0.1, "--window", 300]
     words += ["--report", report, *(word for change in SETS for word in ("--set", change))]
     if log == "kafka":
         words += ["--kafka", request.getfixturevalue("broker")]

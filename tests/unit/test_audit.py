@@ -29,9 +29,15 @@ NUMBER = 40
 class Shop:
     """A log with products, what was said of them, and a scorer's group past them."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *short):
+        """A log that forgets all but a little of the topics in `short`."""
         self.folder = folder
-        self.writer = SqliteWriter(folder / FILE, topics=topics(partitions=2), durable=False)
+        kept = {topic.name: dataclasses.replace(topic, keep_bytes=1_000) for topic in topics().values()}
+        self.writer = SqliteWriter(
+            folder / FILE,
+            topics={name: kept[name] if name in short else topic for name, topic in topics(partitions=2).items()},
+            durable=False,
+        )
         products = [
             Outgoing("products", f"p{n}".encode(), encode(Product(id=f"p{n}", title=f"red shoe {n}")))
             for n in range(NUMBER)
@@ -307,6 +313,21 @@ def test_what_is_no_message_is_found(shop, topic):
 
     assert found.found == 1
     assert "not a" in found.problems[0]
+
+
+@pytest.mark.parametrize("short", [("predictions",), ("queries",), ("predictions", "queries", "rejections")])
+def test_what_the_log_has_forgotten_is_not_missed(tmp_path, short):
+    shop = Shop(tmp_path, *short)
+    outgoing = shop.scored()
+    shop.publish(outgoing)
+    for _ in range(40):
+        shop.publish([], None)  # each forgets something
+
+    found = shop.audit()
+    shop.writer.close()
+
+    assert found.problems == ()
+    assert found.predicted + found.queries < sum(one.topic in ("predictions", "queries") for one in outgoing)
 
 
 def test_a_withdrawn_query_is_still_a_query(shop):
