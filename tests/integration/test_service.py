@@ -11,10 +11,11 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from models.chance import query_id
+from models.chance import Budget, query_id
 from models.faults import LogRefused, LogUnavailable
 from models.features import featurise
 from models.messages import Label, Prediction, Product, Query, Rejection, decode, encode
@@ -25,7 +26,7 @@ from service.assembly import asking_of, clients, log_opener, make_service, rebui
 from service.audit import audit
 from service.ledger import Ledger
 from service.loop import run
-from service.reading import read_topic
+from service.reading import in_order, read_topic
 from service.settings import Misconfigured, read_settings
 
 OUTPUTS = ("red", "shoe", "rare")
@@ -280,6 +281,25 @@ def test_what_is_to_be_sent_goes_out_once_though_the_service_dies_before_it_note
 
     labels = [one for one in shop.said()[1].items() if one[0][0] == "labels"]
     assert (kept, [count for _, count in labels]) == (1, [1])
+
+
+def test_what_was_learnt_serves_from_the_next_batch_on(shop):
+    shop.label()
+    shop.serve()
+
+    said = [decode(Prediction, record.value) for record in in_order(shop.read("predictions"))]
+    versions = [prediction.model for prediction in said]
+    assert (versions[0], versions == sorted(versions), len(set(versions)) > 3) == (0, True, True)
+
+
+def test_the_budget_goes_on_over_batches_and_restarts(tmp_path):
+    shop = Shop(tmp_path / "data", **{"asking.share": 0.3, "asking.p_min": 0.1, "asking.policy": "random"})
+    shop.serve(turns=3)
+    shop.serve()
+
+    chances = Counter(decode(Prediction, record.value).chance for record in shop.read("predictions"))
+    budget = Budget(share=0.3, floor=0.1, eta=shop.settings.asking.eta, scale=1.0)
+    assert chances == Counter(budget.chances_for(np.ones(PRODUCTS)).product.tolist())
 
 
 def failing(times, error):
