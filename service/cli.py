@@ -148,7 +148,8 @@ def show_config(config: Config = None, sets: Sets = None) -> None:
 def main() -> None:
     """Run the command line; the console script."""
     import service.cli_proof
-    import service.cli_trials  # noqa: F401 - both add their commands
+    import service.cli_report
+    import service.cli_trials  # noqa: F401 - each adds its commands
 
     try:
         app()

@@ -24,6 +24,7 @@ from service.logs import learnt as describe_learnt
 from service.logs import scored as describe_scored
 from service.metrics import Metrics
 from service.reading import at_end
+from service.report import section
 from service.score import score
 
 log = structlog.get_logger("loop")
@@ -158,10 +159,20 @@ def learn_turn(service: Service, log_now: Log) -> None:
             service.metrics.published("learn", time.perf_counter() - began)
             service.ledger.sent()
         service.metrics.learnt(learnt)
+        if expiring:
+            show_quality(service)
         if records:
             log.info("learnt", **describe_learnt(learnt))
     elif service.display.due(now):
         log_now.producer.publish((), past=log_now.answers.position())
+
+
+def show_quality(service: Service) -> None:
+    """Bring the gauges of quality up to what the ledger knows."""
+    epoch = service.ledger.evidence.epoch()
+    if epoch is not None:
+        waiting, _ = service.ledger.evidence.waiting()
+        service.metrics.evaluated(section(epoch), waiting)
 
 
 def send_what_is_left(ledger: Ledger, log_now: Log) -> None:

@@ -4,6 +4,7 @@ import math
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -14,8 +15,9 @@ from prometheus_client.registry import Collector
 
 from models.messages import Reason
 from service.learn import Learnt
+from service.report import Section
 from service.score import Scored
-from service.series import OTHER, READ, SERIES, STAGES, STATES, Series
+from service.series import BOUNDS, OTHER, QUALITY, READ, SERIES, STAGES, STATES, Series
 
 MAX_OUTPUTS: Final = 1_000
 MAX_PARTITIONS: Final = 256
@@ -88,6 +90,10 @@ class Metrics:
         positives = self._counters["askance_positives_total"]
         self._positives = {output: positives.labels(output) for output in outputs[:MAX_OUTPUTS]}
         self._other_positives = positives.labels(OTHER)
+        for output in self._positives:
+            self._gauges["askance_answered_ratio"].labels(output).set(math.nan)
+            for figure, (bound, value) in product(QUALITY, zip(BOUNDS, (math.nan, 0.0, 1.0), strict=True)):
+                self._gauges[f"askance_quality_{figure}_ratio"].labels(output, bound).set(value)
         self._gauges["askance_build_info"].labels(version).set(1)
         self._lagging: set[tuple[str, str]] = set()
         self._seen = self._asked = 0.0
@@ -153,6 +159,19 @@ class Metrics:
         self._gauges["askance_model_version"].set(version)
         self._gauges["askance_model_timestamp_seconds"].set(made_at)
 
+    def evaluated(self, section: Section, waiting: int) -> None:
+        """Take in the figures of the newest epoch and how many arrivals wait; outputs without a label are left out."""
+        self._gauges["askance_evaluation_epoch"].set(section.epoch)
+        self._gauges["askance_evaluated_arrivals"].set(section.arrivals)
+        self._gauges["askance_unevaluated_arrivals"].set(waiting)
+        for output in section.outputs:
+            if output.output not in self._positives:
+                continue
+            self._gauges["askance_answered_ratio"].labels(output.output).set(_number(output.answered))
+            for figure, bound in product(QUALITY, BOUNDS):
+                value = getattr(getattr(output, figure), bound)
+                self._gauges[f"askance_quality_{figure}_ratio"].labels(output.output, bound).set(_number(value))
+
     def checkpoint(self, *, at: float, seconds: float, batch: int) -> None:
         """Take in a checkpoint that is safely written: when, how long it took, up to which batch it reaches."""
         self._distributions["askance_checkpoint_duration_seconds"].observe(seconds)
@@ -191,3 +210,7 @@ class Metrics:
         for (topic, reason), count in rejected.items():
             known = topic if topic in READ else OTHER
             self._count(count, "askance_rejected_records_total", known, reason.value)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -16,6 +16,13 @@ STATES: Final = ("open", "answered", "skipped", "expired", "withdrawn")
 IGNORED: Final = ("unknown_output", "not_asked")
 TROUBLES: Final = ("unavailable", "refused", "delivery_failed")
 OTHER: Final = "other"
+BOUNDS: Final = ("estimate", "lower", "upper")
+QUALITY: Final = {
+    "precision": "Share of those decided positive that are, with bounds that hold at 95 % at all times",
+    "recall": "Share of the positives that are decided so, with bounds as for precision",
+    "f1": "Harmonic mean of precision and recall, with bounds as for precision",
+    "prevalence": "Share of arrivals that are positive, with bounds as for precision",
+}
 
 SIZES: Final = tuple(float(4**power) for power in range(8))
 DURATIONS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -91,6 +98,14 @@ SERIES: Final = (
     Series("askance_checkpoint_timestamp_seconds", "gauge", "Unix time of the newest good checkpoint", (), _STARTED),
     Series("askance_checkpoint_batch", "gauge", "Last batch of lessons the newest checkpoint holds", (), _STARTED),
     Series("askance_checkpoint_failures_total", "counter", "Checkpoints that could not be written", (), _STARTED),
+    *(
+        Series(f"askance_quality_{figure}_ratio", "gauge", text, ("output", "bound"))
+        for figure, text in QUALITY.items()
+    ),
+    Series("askance_answered_ratio", "gauge", "Share answered of what was asked, in the newest epoch", ("output",)),
+    Series("askance_evaluation_epoch", "gauge", "Number of the newest epoch of evaluation", (), _STARTED),
+    Series("askance_evaluated_arrivals", "gauge", "Arrivals evaluated in the newest epoch", (), _STARTED),
+    Series("askance_unevaluated_arrivals", "gauge", "Arrivals that wait for answers to be evaluated", (), _STARTED),
     Series("askance_consumer_lag_records", "gauge", "Records not yet read", ("topic", "partition")),
     Series("askance_log_failures_total", "counter", "Troubles with the log", ("kind",), _each(TROUBLES)),
 )

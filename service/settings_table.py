@@ -10,7 +10,8 @@ from typing import Any, Final
 from typer.main import get_command
 
 import service.cli_proof
-import service.cli_trials  # noqa: F401 - both add their commands
+import service.cli_report
+import service.cli_trials  # noqa: F401 - each adds its commands
 from service.cli import app
 from service.model_settings import ModelSettings, bounds_of
 from service.settings import PREFIX, Settings

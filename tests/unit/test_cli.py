@@ -10,7 +10,8 @@ import pytest
 import typer
 
 import service.cli_proof
-import service.cli_trials  # noqa: F401 - both add their commands
+import service.cli_report
+import service.cli_trials  # noqa: F401 - each adds its commands
 from service.catalogue import write_feed
 from service.cli import app, main
 

@@ -9,7 +9,8 @@ import pytest
 from typer.main import get_command
 
 import service.cli_proof
-import service.cli_trials  # noqa: F401 - both add their commands
+import service.cli_report
+import service.cli_trials  # noqa: F401 - each adds its commands
 from service.cli import app
 from service.settings import as_plain, read_settings
 from service.settings_table import renewed, unexplained

@@ -111,7 +111,7 @@ def test_labels_have_the_names_of_the_table(registry, metrics):
 
 @pytest.mark.parametrize("series", SERIES, ids=lambda series: series.name)
 def test_names_follow_the_conventions(series):
-    assert re.fullmatch(r"askance(_[a-z]+)+", series.name)
+    assert re.fullmatch(r"askance(_[a-z0-9]+)+", series.name)
     assert series.name.endswith("_total") == (series.kind == "counter")
     assert not re.search(r"_(ms|minutes|percent|age|count|sum|bucket)(_|$)", series.name)
 
