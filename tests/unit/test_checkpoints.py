@@ -108,7 +108,7 @@ def test_only_the_newest_are_kept_and_leftovers_removed(desk):
     )
 
 
-def test_a_new_output_keeps_what_the_others_learnt(desk, new_desk):
+def test_a_new_output_keeps_what_the_others_learnt(desk):
     teach(desk, 0, 8)
     before = desk.learner.snapshot()
     with desk.ledger.transaction():

@@ -231,7 +231,7 @@ class Powerless(Ledger):
     """The power goes after the answers are written and before the step is whole."""
 
     def put_out(self, records):
-        raise RuntimeError("the power went")
+        raise RuntimeError(f"the power went before {len(records)} records")
 
 
 def test_a_step_that_fails_before_its_end_leaves_nothing(desk):
