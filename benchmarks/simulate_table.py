@@ -33,7 +33,7 @@ def main() -> None:
     rows = []
     for outputs in sorted(arguments.data.glob("*.outputs.json")):
         name = outputs.name.removesuffix(".outputs.json")
-        for policy in sorted(POLICIES, reverse=True):
+        for policy in POLICIES:
             reports = []
             for seed in arguments.seeds:
                 trial = Trial(policy=policy, share=0.1, limit=arguments.limit, seed=seed)
