@@ -101,7 +101,7 @@ class Run:
         except LedgerUnusable:
             return None
         try:
-            return ledger.balance(), ledger.traffic()[0]
+            return ledger.balance(), ledger.traffic.totals().arrivals
         finally:
             ledger.close()
 

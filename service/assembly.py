@@ -111,6 +111,7 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
     max_bytes = room_for(outputs, settings.log.max_bytes)
     ledger = Ledger(settings.data_dir)
     try:
+        ledger.belong_to(log_of(settings))
         asking = asking_of(settings, make_key=True)
         settle_outputs(ledger, outputs, settings.learning.confirm_removed)
         learner, checkpoint, batches = restored(settings, ledger)
@@ -126,7 +127,7 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
             learner=learner,
             snapshot=learner.snapshot(),
             asking=asking,
-            scale=ledger.scale or 1.0,
+            scale=ledger.traffic.scale() or 1.0,
             pace=Pace(
                 products=settings.log.batch,
                 answers=settings.learning.batch,
@@ -156,6 +157,13 @@ class Clients(NamedTuple):
 
     read: Callable[[tuple[str, ...], str, Position | None], Consumer]  # topics, group, own start or the group's
     write: Callable[[str], Producer]  # name of the writer, one live process each
+
+
+def log_of(settings: Settings) -> str:
+    """Name of the log, whatever address it has."""
+    if not settings.kafka.bootstrap:
+        return "the embedded log"
+    return f"Kafka, topics {settings.log.prefix}products ..."
 
 
 def clients(settings: Settings) -> Clients:

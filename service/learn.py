@@ -164,10 +164,8 @@ def _join(taken: Sequence[Taken], ledger: Ledger, outputs: set[str], wanted: int
             joined.ignored["unknown_output"] += sum(output not in outputs for output in message.answers)
             _weigh(place, message, record.at, ledger, joined, wanted)
         elif isinstance(message, Tally):
-            span = (message.first, message.last)
             ledger.evidence.add_tally(message)
-            ledger.add_traffic((message.topic, message.partition), span, message.n, message.asked, message.chance)
-            ledger.scale = message.scale
+            ledger.traffic.add(message)
     return joined
 
 

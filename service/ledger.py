@@ -14,7 +14,8 @@ from models.joining import Outcome, State
 from models.messages import Label, Query, decode, encode
 from models.records import Outgoing, Position
 from service.evidence import Evidence
-from service.ledger_file import LedgerFile
+from service.ledger_file import LedgerFile, LedgerUnusable
+from service.traffic import Traffic
 
 
 class Kept(NamedTuple):
@@ -49,6 +50,7 @@ class Ledger:
         self._file = LedgerFile(directory, read_only=read_only)
         self._sql = self._file.sql
         self.path = self._file.path
+        self.traffic = Traffic(self._sql)
         self.evidence = Evidence(self._sql)
         self.transaction = self._file.transaction
         self.close = self._file.close
@@ -66,6 +68,21 @@ class Ledger:
             "INSERT INTO inputs VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
             [(topic, partition, after) for (topic, partition), after in position.offsets.items()],
         )
+
+    def belong_to(self, log: str) -> None:
+        """Say which log the places are of; the first to say so decides.
+
+        Raises:
+            LedgerUnusable: they are of another.
+
+        """
+        with self.transaction():
+            self._sql.execute("INSERT OR IGNORE INTO belongs VALUES (1, ?)", (log,))
+        kept = self._sql.execute("SELECT log FROM belongs").fetchone()[0]
+        if kept != log:
+            raise LedgerUnusable(
+                f"ledger {self.path} belongs to {kept}, not to {log}: go on with that log, or use another data_dir"
+            )
 
     # Queries and answers
 
@@ -182,35 +199,6 @@ class Ledger:
             "SELECT id FROM queries WHERE id = ?1 OR arrival = ?1 OR product = ?1 ORDER BY received_at LIMIT 100"
         )
         return [row[0] for row in self._sql.execute(statement, (identity,))]
-
-    # The budget's scale travels with the tallies
-
-    def add_traffic(self, place: tuple[str, int], span: tuple[int, int], n: int, asked: int, chance: float) -> None:
-        """Add one tally to the running sums of its partition."""
-        self._sql.execute(
-            "INSERT INTO traffic VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " last = max(last, excluded.last), n = n + excluded.n, asked = asked + excluded.asked,"
-            " chance = chance + excluded.chance",
-            (*place, *span, n, asked, chance),
-        )
-
-    def traffic(self) -> tuple[int, int, float]:
-        """Arrivals, asked, and the sum of chances over all partitions."""
-        row = self._sql.execute(
-            "SELECT ifnull(sum(n), 0), ifnull(sum(asked), 0), ifnull(sum(chance), 0.0) FROM traffic"
-        )
-        n, asked, chance = row.fetchone()
-        return int(n), int(asked), float(chance)
-
-    @property
-    def scale(self) -> float | None:
-        """The budget's scale as last heard; None before the first tally."""
-        row = self._sql.execute("SELECT scale FROM budget").fetchone()
-        return None if row is None else float(row[0])
-
-    @scale.setter
-    def scale(self, value: float) -> None:
-        self._sql.execute("INSERT OR REPLACE INTO budget VALUES (1, ?)", (value,))
 
     # What is to be sent
 

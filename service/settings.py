@@ -15,13 +15,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from models.chance import floor_for
 from service.model_settings import ModelSettings
 
 PREFIX = "ASKANCE_"
 NOT_SETTINGS = {"ASKANCE_TEST_KAFKA", "ASKANCE_CACHE", "ASKANCE_CONFIG"}
 
 Output = Annotated[str, Field(min_length=1, max_length=512)]
-Share = Annotated[float, Field(gt=0.0, le=1.0)]
+Share = Annotated[float, Field(ge=1e-5, le=1.0)]  # weights are up to twice its inverse, in single precision
 Positive = Annotated[float, Field(gt=0.0)]
 
 
@@ -70,10 +71,10 @@ class KafkaSettings(Group):
 class AskingSettings(Group):
     """Deciding whom to ask."""
 
-    policy: Literal["random", "iwal"] = Field("iwal", description="rule that makes the chance")
+    policy: Literal["random", "iwal", "iwal-rare"] = Field("iwal-rare", description="rule that makes the chance")
     unit: Literal["product", "output"] = Field("product", description="ask about whole products, or single outputs")
     share: Share = Field(0.1, description="share of arrivals to ask about")
-    p_min: Share | None = Field(None, description="smallest chance of any arrival; none: half the share, at most 0.05")
+    p_min: Share | None = Field(None, description="smallest chance of any arrival; none: one that suits the share")
     eta: Annotated[float, Field(gt=0.0, le=0.5)] = Field(0.02, description="step of the budget's feedback")
     seed: str = Field("", description="secret key of the draws; empty: made once and kept in data_dir/seed")
     expires_days: float = Field(7.0, gt=0.0, le=3_650.0, description="an unanswered query expires after this")
@@ -81,7 +82,7 @@ class AskingSettings(Group):
     @property
     def floor(self) -> float:
         """The smallest chance of any arrival; importance weights are at most 1 / floor."""
-        return min(0.05, self.share / 2) if self.p_min is None else self.p_min
+        return floor_for(self.share) if self.p_min is None else self.p_min
 
     @model_validator(mode="after")
     def _floor_within_share(self) -> "AskingSettings":

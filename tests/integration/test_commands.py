@@ -71,7 +71,7 @@ def done(data):
     try:
         with closing(Ledger(data, read_only=True)) as ledger:
             balance = ledger.balance()
-            return ledger.traffic()[0] == PRODUCTS and balance["issued"] > 0 and balance["open"] == 0
+            return ledger.traffic.totals().arrivals == PRODUCTS and balance["issued"] > 0 and balance["open"] == 0
     except LedgerUnusable:
         return False
 

@@ -188,7 +188,7 @@ def test_tallies_add_up_and_carry_the_scale(desk):
     )  # fmt: skip
     desk.tell(*(desk.record("tallies", "products/0", encode(tally)) for _ in range(2)))
 
-    assert (desk.ledger.traffic(), desk.ledger.scale) == ((20, 4, 3.0), 0.7)
+    assert (desk.ledger.traffic.totals(), desk.ledger.traffic.scale()) == ((20, 4, 3.0), 0.7)
 
 
 STORY = (

@@ -130,3 +130,11 @@ def test_no_room_leaves_the_ledger_as_it_was(tmp_path):
 
     assert "said: ledger" in said
     assert "kept: [b'first']" in said
+
+
+def test_a_ledger_belongs_to_one_log(desk):
+    desk.ledger.belong_to("the embedded log")
+    desk.ledger.belong_to("the embedded log")
+
+    with pytest.raises(LedgerUnusable, match="belongs to the embedded log, not to Kafka"):
+        desk.ledger.belong_to("Kafka")
