@@ -1,0 +1,347 @@
+"""Replay the draws of a real stream a thousand times: are the proofs of quality right, and how wide are they?
+
+    python benchmarks/proof.py DATA [--page docs/proof.md] [--results benchmarks/results] [--feeds NAME ...]
+
+The service's scorer and learner go once over each feed, in source order, with labels that come 500 products late; their
+scores, decisions and disagreements are kept. Then only the coins are thrown again, with chances that depend on the
+coins before them: through the budget, and through what the late answers said of each output. Truth is known, so every
+estimate and every bound can be checked after every arrival.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.chance import Budget, combine, draw
+from models.confidence import bound, tuned
+from models.estimates import FIRST_GUESS, Figures, Interval
+from models.estimates import combine as figures_of
+from models.features import featurise
+from models.learner import Learner, Lesson
+from models.policies import POLICIES
+from service.simulate import Trial, load
+
+ALPHA: Final = 0.05
+SHARE: Final = 0.1
+FLOOR: Final = 0.05
+DELAY: Final = 500  # products
+BATCH: Final = 64
+CLIPPED: Final = 5.0  # largest weight of the run that must fail
+BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a model said of a stream while it learnt: (n, K) each, but for the chances' terms."""
+
+    name: str
+    scores: Doubles
+    positive: NDArray[np.bool_]
+    truth: NDArray[np.bool_]
+    disagreement: Doubles
+
+
+def serve(feed: Path, outputs: Path, limit: int) -> Served:
+    """Go over a feed as the service would, and keep what it served."""
+    trial = Trial(share=SHARE, order="source", limit=limit, delay=DELAY, floor=FLOOR)
+    data = load(feed, outputs, trial)
+    budget, policy = Budget(share=SHARE, floor=FLOOR), POLICIES[trial.policy]
+    learner = Learner(data.outputs, trial.settings, seed=0, device="cpu")
+    snapshot = learner.snapshot()
+    waiting: deque[tuple[int, Lesson]] = deque()
+    kept: list[tuple[Any, ...]] = []
+    for start in range(0, len(data.stream), BATCH):
+        products = data.stream[start : start + BATCH]
+        members = snapshot.members(featurise(products, bits=trial.settings.bits))
+        disagreement = policy.disagreement(members, snapshot.prevalence)
+        scores = members.mean(axis=2).astype(np.float32)
+        kept.append((scores, scores >= snapshot.thresholds, disagreement))
+        chance = budget.chances_for(combine(disagreement)).product
+        for i, p in enumerate(chance.tolist(), start=start):
+            if draw(b"proof", data.name, f"products/0/{i}") < p:
+                shape = len(data.outputs)
+                lesson = Lesson(
+                    query=str(i),
+                    product=data.stream[i],
+                    targets=data.answers[i].astype(np.float32),
+                    chance=np.full(shape, p, np.float32),
+                )
+                waiting.append((i + DELAY, lesson))
+        due = []
+        while waiting and waiting[0][0] < start + BATCH:
+            due.append(waiting.popleft()[1])
+        if due:
+            learner.update(learner.version + 1, due)
+            snapshot = learner.snapshot()
+    columns = [np.concatenate(column) for column in zip(*kept, strict=True)]
+    return Served(data.name, columns[0].astype(np.float64), columns[1], data.answers, columns[2].astype(np.float64))
+
+
+@dataclass
+class Replays:
+    """Many replays of one stream side by side: (2, K, runs), decided positive first, decided negative second."""
+
+    off: Doubles  # estimate minus truth
+    variance: Doubles
+    design: Doubles  # the variance as the draws alone make it
+    yes: Doubles
+    no: Doubles
+    missed: NDArray[np.bool_]  # the truth was outside the bounds after some arrival
+    peeked: NDArray[np.bool_]  # it was outside a normal interval after some arrival
+    labels: Doubles  # (runs,)
+
+
+def chances(served: Served, runs: int, asked: list[NDArray[np.bool_]]) -> Iterator[tuple[int, int, Doubles]]:
+    """Chances (batch, runs) of each batch; they depend on the coins in `asked`, which grows by one entry per batch."""
+    n, outputs = served.scores.shape
+    wrong = np.abs(served.truth - served.positive.astype(np.float64))
+    errors, answers = np.ones((outputs, runs)), np.full(runs, 20.0)
+    scale, late = np.ones(runs), -(-DELAY // BATCH)
+    for number, start in enumerate(range(0, n, BATCH)):
+        stop = min(n, start + BATCH)
+        if number > late:  # outputs that were found wrong more often count for more, once the answers are there
+            old = slice((number - late - 1) * BATCH, (number - late) * BATCH)
+            errors += wrong[old].T @ asked[number - late - 1]
+            answers += asked[number - late - 1].sum(axis=0)
+        importance = errors / answers
+        strength = np.sqrt(served.disagreement[start:stop] ** 2 @ importance / importance.sum(axis=0))
+        yield start, stop, FLOOR + (1.0 - FLOOR) * np.minimum(1.0, scale * strength)
+        spent = asked[number].sum(axis=0) / (stop - start)
+        scale *= np.exp(0.2 * (SHARE - spent) / SHARE)
+
+
+def uniform(served: Served, runs: int, asked: list[NDArray[np.bool_]]) -> Iterator[tuple[int, int, Doubles]]:
+    """The same chance for all."""
+    del asked
+    for start in range(0, len(served.scores), BATCH):
+        stop = min(len(served.scores), start + BATCH)
+        yield start, stop, np.full((stop - start, runs), SHARE)
+
+
+def replay(
+    served: Served,
+    runs: int,
+    seed: int,
+    *,
+    rule: Any = chances,
+    clipped: float | None = None,
+    scored: bool = True,
+    watched: bool = True,
+) -> Replays:
+    """Throw the coins of `runs` replays; `scored=False` estimates without the score as baseline."""
+    outputs = served.scores.shape[1]
+    random = np.random.default_rng(seed)
+    zeros = np.zeros((2, outputs, runs))
+    found = Replays(
+        zeros.copy(), zeros.copy(), zeros.copy(), zeros.copy(), zeros.copy(), zeros > 1, zeros > 1, np.zeros(runs)
+    )
+    table, step = bounds_table(1.0 / (FLOOR if rule is chances else SHARE))
+    asked: list[NDArray[np.bool_]] = []
+    for start, stop, p in rule(served, runs, asked):
+        coins = random.random(p.shape) < p
+        asked.append(coins)
+        found.labels += coins.sum(axis=0)
+        for i in range(start, stop):
+            weight = np.where(coins[i - start], 1.0 / p[i - start], 0.0)
+            weight = weight if clipped is None else np.minimum(weight, clipped)
+            spread = weight * np.maximum(weight - 1.0, 0.0)
+            truth = served.truth[i].astype(np.float64)
+            error = truth - served.scores[i] if scored else truth
+            for side, rows in enumerate((np.flatnonzero(served.positive[i]), np.flatnonzero(~served.positive[i]))):
+                if not len(rows):
+                    continue
+                some = error[rows, None]
+                found.off[side, rows] += some * (weight - 1.0)
+                found.variance[side, rows] += some**2 * weight**2
+                found.design[side, rows] += some**2 * spread
+                found.yes[side, rows] += truth[rows, None] * coins[i - start]
+                found.no[side, rows] += (1.0 - truth[rows, None]) * coins[i - start]
+                if watched:
+                    off = np.abs(found.off[side, rows])
+                    place = np.minimum((np.sqrt(found.variance[side, rows]) / step).astype(np.int64), len(table) - 1)
+                    found.missed[side, rows] |= off > table[place]
+                    if i >= 1_000:
+                        found.peeked[side, rows] |= off > 1.96 * np.sqrt(found.design[side, rows])
+    return found
+
+
+def bounds_table(reach: float, step: float = 0.05) -> tuple[Doubles, float]:
+    """Bounds at steps of the root of the variance; looking up the step below makes them a little too narrow."""
+    variance = (np.arange(40_000) * step) ** 2
+    return bound(variance, reach, tuned(FIRST_GUESS, ALPHA / 4), ALPHA / 4), step
+
+
+def figures(served: Served, found: Replays, reach: float) -> Figures:
+    """Figures of every output and replay (K, runs) at the end."""
+    positives = served.positive.sum(axis=0)[:, None].astype(np.float64) + 0.0 * found.labels
+    totals = (positives, len(served.scores) - positives)
+    sides = []
+    for side, hits in enumerate((true_positives(served), false_negatives(served))):
+        estimate = hits[:, None] + found.off[side]
+        wide = bound(found.variance[side], reach, tuned(FIRST_GUESS, ALPHA / 4), ALPHA / 4)
+        within = (found.yes[side], totals[side] - found.no[side])
+        sides.append(Interval(estimate, np.clip(estimate - wide, *within), np.clip(estimate + wide, *within)))
+    return figures_of(sides[0], sides[1], positives, np.full(positives.shape, float(len(served.scores))))
+
+
+def true_positives(served: Served) -> Doubles:
+    return (served.truth & served.positive).sum(axis=0).astype(np.float64)
+
+
+def false_negatives(served: Served) -> Doubles:
+    return (served.truth & ~served.positive).sum(axis=0).astype(np.float64)
+
+
+def f1(served: Served) -> Doubles:
+    hits = true_positives(served)
+    return 2 * hits / np.maximum(1.0, served.positive.sum(axis=0) + hits + false_negatives(served))
+
+
+def sampled_f1(found: Replays) -> Doubles:
+    """F1 counted in the labelled sample itself, as with labels asked for uniformly and no scores."""
+    hits, false_alarms, misses = found.yes[0], found.no[0], found.yes[1]
+    return 2 * hits / np.maximum(1.0, 2 * hits + false_alarms + misses)
+
+
+def judge(served: Served, runs: int) -> dict[str, Any]:
+    """All figures of one feed."""
+    started = time.perf_counter()
+    ours = replay(served, runs, 1)
+    plain = replay(served, runs, 2, rule=uniform, scored=False, watched=False)
+    based = replay(served, runs, 4, rule=uniform, watched=False)
+    clipped = replay(served, runs, 3, clipped=CLIPPED)
+    prevalence = served.truth.mean(axis=0)
+    enough = served.truth.sum(axis=0) >= 20
+    classes = {
+        "common (5 % or more)": enough & (prevalence >= 0.05),
+        "medium (1 to 5 %)": enough & (prevalence >= 0.01) & (prevalence < 0.05),
+        "rare (below 1 %)": enough & (prevalence < 0.01),
+    }
+    wide = figures(served, ours, 1.0 / FLOOR)
+    uniform_f1 = (figures(served, plain, 1.0 / SHARE).f1, figures(served, based, 1.0 / SHARE).f1)
+    spread, spread_plain = wide.f1.estimate.std(axis=1), sampled_f1(plain).std(axis=1)
+    spread_based = uniform_f1[1].estimate.std(axis=1)
+    labels = float(ours.labels.mean())
+    report: dict[str, Any] = {
+        "feed": served.name, "arrivals": len(served.scores), "outputs": len(prevalence), "runs": runs,
+        "labels": round(labels, 1), "labels_uniform": round(float(plain.labels.mean()), 1), "classes": {},
+    }  # fmt: skip
+    for name, chosen in classes.items():
+        if not chosen.any():
+            continue
+        # An output that is never decided positive has no spread to compare.
+        compared = chosen & (f1(served) > 0.05) & (spread > 0)
+        report["classes"][name] = {
+            "outputs": int(chosen.sum()),
+            "covered": covered(ours.missed, chosen),
+            "covered_least": covered(ours.missed, chosen, least=True),
+            "errors": errors(ours, chosen),
+            "clipped": {"covered": covered(clipped.missed, chosen), "errors": errors(clipped, chosen)},
+            "peeking": {"covered": covered(ours.peeked, chosen)},
+            "half_width": {
+                figure: round(float(np.median((each.upper - each.lower)[chosen]) / 2), 4)
+                for figure, each in (("precision", wide.precision), ("recall", wide.recall), ("f1", wide.f1))
+            },
+            "half_width_f1_uniform": [
+                round(float(np.median((each.upper - each.lower)[chosen]) / 2), 4) for each in uniform_f1
+            ],
+            "compared": int(compared.sum()),
+            "f1_spread": _median(spread[compared]),
+            "f1_spread_uniform": _median(spread_plain[compared]),
+            "labels_for_5_points": _median(labels * (1.96 * spread[compared] / 0.05) ** 2, 0),
+            "labels_for_5_points_uniform": _median(labels * (1.96 * spread_plain[compared] / 0.05) ** 2, 0),
+            "times_fewer_uniform_with_scores": _median((spread_plain[compared] / spread_based[compared]) ** 2, 2),
+            "times_fewer": _median((spread_plain[compared] / spread[compared]) ** 2, 2),
+        }
+    report["seconds"] = round(time.perf_counter() - started, 1)
+    return report
+
+
+def covered(missed: NDArray[np.bool_], chosen: NDArray[np.bool_], *, least: bool = False) -> float:
+    """Share of replays in which both truths of an output were within their bounds after every arrival."""
+    share = 1.0 - missed.any(axis=0)[chosen].mean(axis=1)
+    return round(float(share.min() if least else share.mean()), 4)
+
+
+def errors(found: Replays, chosen: NDArray[np.bool_]) -> dict[str, float]:
+    """Mean errors of both sums, in standard errors of that mean: about 1 as root mean square where there is no bias."""
+    off = found.off[:, chosen]
+    deviation = off.std(axis=2)
+    z = off.mean(axis=2)[deviation > 0] / (deviation[deviation > 0] / np.sqrt(off.shape[2]))
+    return {
+        "root_mean_square": round(float(np.sqrt((z**2).mean())), 2),
+        "within_2": round(float((np.abs(z) <= 2).mean()), 3),
+        "largest": round(float(np.abs(z).max()), 2),
+    }
+
+
+def _median(values: Doubles, digits: int = 4) -> float | None:
+    return round(float(np.median(values)), digits) if len(values) else None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder with NAME.jsonl.gz and NAME.outputs.json")
+    parser.add_argument("--page", type=Path, default=Path("docs/proof.md"))
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--feeds", nargs="+")
+    parser.add_argument("--runs", type=int, default=1_000)
+    parser.add_argument("--limit", type=int, default=20_000)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    reports = []
+    for outputs in sorted(arguments.data.glob("*.outputs.json")):
+        name = outputs.name.removesuffix(".outputs.json")
+        if arguments.feeds and name not in arguments.feeds:
+            continue
+        served = serve(arguments.data / f"{name}.jsonl.gz", outputs, arguments.limit)
+        reports.append(judge(served, arguments.runs))
+        print(json.dumps(reports[-1]), file=sys.stderr, flush=True)
+    if not reports:
+        raise SystemExit(f"{arguments.data}: no NAME.outputs.json there, or none of those named")
+    arguments.results.mkdir(parents=True, exist_ok=True)
+    (arguments.results / "proof.json").write_text(json.dumps(reports, indent=1) + "\n")
+    before, rest = arguments.page.read_text().split(BEGIN)
+    arguments.page.write_text(f"{before}{BEGIN}\n{table(reports)}\n{END}{rest.split(END)[1]}")
+
+
+def table(reports: list[dict[str, Any]]) -> str:
+    """The table of the page."""
+    columns = (
+        "feed", "outputs", "covered", "mean error", "clipped: covered", "mean error", "peeking: covered",
+        "half-width P", "R", "F1", "F1 to ±0.05: labels", "uniformly", "times fewer",
+    )  # fmt: skip
+    lines = ["| " + " | ".join(columns) + " |", "| --- | --- |" + " ---: |" * (len(columns) - 2)]
+    for report in reports:
+        for name, found in report["classes"].items():
+            half, clipped = found["half_width"], found["clipped"]
+            needed = [found["labels_for_5_points"], found["labels_for_5_points_uniform"]]
+            cells = [
+                report["feed"],
+                f"{found['outputs']} {name}",
+                f"{100 * found['covered']:.1f} %",
+                f"{found['errors']['root_mean_square']:.2f}",
+                f"{100 * clipped['covered']:.1f} %",
+                f"{clipped['errors']['root_mean_square']:.1f}",
+                f"{100 * found['peeking']['covered']:.1f} %",
+                *(f"{half[figure]:.2f}" for figure in ("precision", "recall", "f1")),
+                *("" if labels is None else f"{labels:,.0f}" for labels in needed),
+                "" if found["times_fewer"] is None else f"{found['times_fewer']:.1f}",
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
