@@ -23,7 +23,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from models.messages import Prediction, read
+from models.coding import read
+from models.messages import Prediction
 from service.assembly import clients
 from service.feeds import read_products
 from service.ledger import Ledger

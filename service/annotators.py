@@ -7,7 +7,8 @@ from threading import Event
 from typing import Final
 
 from consumers.port import Consumer
-from models.messages import MAX_BYTES, Malformed, Query, encode, read
+from models.coding import MAX_BYTES, Malformed, encode, read
+from models.messages import Query
 from models.records import Outgoing, Record
 from producers.port import Producer
 from service.crowd import Crowd, Given

@@ -11,7 +11,8 @@ import numpy as np
 from scipy.stats import kstest
 
 from models.chance import draw, query_id
-from models.messages import Malformed, Prediction, Query, Rejection, read
+from models.coding import Malformed, read
+from models.messages import Prediction, Query, Rejection
 from models.records import Record
 from service.reading import Read, committed, read_topic
 

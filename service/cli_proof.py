@@ -205,7 +205,8 @@ def quality(
 
         askance quality --truth shop.jsonl.gz
     """
-    from models.messages import Prediction, read
+    from models.coding import read
+    from models.messages import Prediction
     from service.assembly import clients
     from service.crowd import truth as collect
     from service.feeds import read_products

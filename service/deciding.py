@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.chance import Budget, Chances, combine, query_id
-from models.messages import Because, Malformed, OutputTally, Prediction, Product, Query, Tally, encode, reject
+from models.coding import Malformed, encode, reject
+from models.messages import Because, OutputTally, Prediction, Product, Query, Tally
 from models.policies import Policy
 from models.records import Outgoing, Record
 from models.snapshot import Snapshot

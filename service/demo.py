@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from models.messages import Prediction, read
+from models.coding import read
+from models.messages import Prediction
 from service.annotators import annotate
 from service.assembly import asking_of, clients, log_opener, make_service, rebuilt, restored
 from service.audit import Audited, audit

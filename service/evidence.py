@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from models.coding import decode
 from models.estimates import guesses
-from models.messages import Query, Tally, decode
+from models.messages import Query, Tally
 from models.sums import Sums, nothing, of_answers, of_arrivals, unpack
 
 SMALL: Final = 256  # arrivals; a block that must wait and is smaller takes in the next one

@@ -5,8 +5,9 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from models.coding import Malformed, read
 from models.joining import Outcome
-from models.messages import Label, Malformed, Message, Prediction, Rejection, read
+from models.messages import Label, Message, Prediction, Rejection
 from service.ledger import Kept, Ledger
 from service.reading import Read, read_topic
 

@@ -19,7 +19,8 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from models.messages import MAX_BYTES, Name, Product
+from models.coding import MAX_BYTES
+from models.messages import Name, Product
 
 MAX_LINE: Final = 2 * MAX_BYTES  # bytes; room for a largest product with its image in base64
 MAX_OUTPUTS_FILE: Final = 16_000_000  # bytes

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from models.coding import Malformed, read
 from models.joining import CLOSED, Outcome, State, as_targets, chances_of, settle, usable
 from models.learner import Learner
 from models.lessons import Lesson
-from models.messages import Label, Malformed, Message, Query, Reason, Tally, read
+from models.messages import Label, Message, Query, Reason, Tally
 from models.records import Outgoing, Position, Record
 from producers.topics import MAX_RECORD
 from service.deciding import rejected

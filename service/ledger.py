@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from models.coding import decode, encode
 from models.joining import Outcome, State
-from models.messages import Label, Query, decode, encode
+from models.messages import Label, Query
 from models.records import Outgoing, Position
 from service.evidence import Evidence
 from service.ledger_file import LedgerFile, LedgerUnusable

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from models.messages import MAX_BYTES, encode
+from models.coding import MAX_BYTES, encode
 from models.records import Outgoing
 from producers.port import Producer
 from service.feeds import BadFeed, Entry

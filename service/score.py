@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.chance import draw
+from models.coding import Malformed, read
 from models.features import featurise
-from models.messages import Malformed, Product, Reason, read
+from models.messages import Product, Reason
 from models.records import Outgoing, Record
 from models.snapshot import Snapshot
 from service.deciding import Asking, Decided, predictions, queries, rejected, tallies

@@ -16,9 +16,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from models.chance import Budget, query_id
+from models.coding import decode, encode
 from models.faults import LogRefused, LogUnavailable
 from models.features import featurise
-from models.messages import Label, Prediction, Product, Query, Rejection, decode, encode
+from models.messages import Label, Prediction, Product, Query, Rejection
 from models.records import Outgoing, Position
 from producers.port import DeliveryFailed
 from producers.sqlite import FILE

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from models.coding import encode
 from models.learner import Learner
 from models.lessons import LearnerSettings
-from models.messages import Because, Label, Product, Query, encode
+from models.messages import Because, Label, Product, Query
 from models.records import Position, Record
 from service.learn import learn
 from service.ledger import Ledger

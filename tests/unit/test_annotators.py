@@ -3,7 +3,8 @@ from threading import Event
 import pytest
 
 from consumers.sqlite import SqliteReader
-from models.messages import Because, Label, Product, Query, encode, read
+from models.coding import encode, read
+from models.messages import Because, Label, Product, Query
 from models.records import Outgoing
 from producers.sqlite import SqliteWriter
 from producers.topics import topics

@@ -6,7 +6,8 @@ import jsonschema
 import msgpack
 import pytest
 
-from models.messages import INBOUND, TOPICS, decode, encode
+from models.coding import decode, encode
+from models.messages import INBOUND, TOPICS
 from service.asyncapi import EXAMPLES, document, plain, text
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -7,9 +7,10 @@ import pytest
 
 from consumers.sqlite import SqliteReader
 from models.chance import query_id
+from models.coding import MAX_BYTES, decode, encode
 from models.learner import Learner
 from models.lessons import LearnerSettings
-from models.messages import MAX_BYTES, Prediction, Product, Query, Reason, Rejection, decode, encode
+from models.messages import Prediction, Product, Query, Reason, Rejection
 from models.policies import POLICIES
 from models.records import Outgoing, Position
 from producers.sqlite import FILE, SqliteWriter

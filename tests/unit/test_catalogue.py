@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 
-from models.messages import MAX_BYTES, encode
+from models.coding import MAX_BYTES, encode
 from service import assortment, wording
 from service.catalogue import OUTPUTS, generate, write_feed
 from service.feeds import Entry, read_outputs, read_products

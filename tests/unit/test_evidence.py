@@ -6,7 +6,8 @@ import random
 import numpy as np
 import pytest
 
-from models.messages import Because, Label, OutputTally, Product, Query, Tally, encode
+from models.coding import encode
+from models.messages import Because, Label, OutputTally, Product, Query, Tally
 from models.sums import nothing
 
 OUTPUTS = ("red", "shoe", "rare")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from consumers.sqlite import SqliteReader
-from models.messages import Prediction, Reason, Rejection, encode
+from models.coding import encode
+from models.messages import Prediction, Reason, Rejection
 from models.records import Outgoing
 from producers.sqlite import FILE, SqliteWriter
 from producers.topics import topics

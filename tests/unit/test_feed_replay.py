@@ -2,7 +2,8 @@ import msgpack
 import pytest
 
 from consumers.sqlite import SqliteReader
-from models.messages import Product, decode, read
+from models.coding import decode, read
+from models.messages import Product
 from models.records import Outgoing, Position
 from producers.sqlite import SqliteWriter
 from producers.topics import topics

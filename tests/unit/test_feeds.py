@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.messages import Product, encode
+from models.coding import encode
+from models.messages import Product
 from service.feeds import MAX_LINE, BadFeed, Entry, count_products, read_lines, read_outputs, read_products
 
 SHOE = b'{"id": "1", "title": "Shoe", "price": 9.5, "attributes": {"size": "9"}, "labels": ["b", "a"], "time": "2015"}'

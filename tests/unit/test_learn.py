@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from models.coding import encode
 from models.joining import Outcome
-from models.messages import Reason, Tally, encode
+from models.messages import Reason, Tally
 from service.checkpoints import rebuild
 from service.ledger import Ledger
 

@@ -8,23 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from models.messages import (
-    INBOUND,
-    MAX_BYTES,
-    PAYLOAD_KEPT,
-    TOPICS,
-    Label,
-    Malformed,
-    Message,
-    Product,
-    Reason,
-    Rejection,
-    decode,
-    encode,
-    is_json,
-    read,
-    reject,
-)
+from models.coding import MAX_BYTES, PAYLOAD_KEPT, Malformed, decode, encode, is_json, read, reject
+from models.messages import INBOUND, TOPICS, Label, Message, Product, Reason, Rejection
 from models.records import Record
 
 BOOT = {"id": "sku-1", "title": "Boot"}

@@ -10,19 +10,10 @@ import numpy as np
 import pytest
 
 from models.chance import draw, query_id
+from models.coding import MAX_BYTES, decode, encode
 from models.learner import Learner
 from models.lessons import LearnerSettings, Lesson
-from models.messages import (
-    MAX_BYTES,
-    Prediction,
-    Product,
-    Query,
-    Reason,
-    Rejection,
-    Tally,
-    decode,
-    encode,
-)
+from models.messages import Prediction, Product, Query, Reason, Rejection, Tally
 from models.policies import POLICIES
 from models.records import Record
 from service.deciding import Asking
