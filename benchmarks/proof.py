@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.chance import Budget, combine, draw
+from models.chance import Budget, combine, draw, floor_for, rise
 from models.confidence import bound, tuned
 from models.estimates import FIRST_GUESS, Figures, Interval
 from models.estimates import combine as figures_of
@@ -33,12 +33,15 @@ from service.simulate import Trial, load
 
 ALPHA: Final = 0.05
 SHARE: Final = 0.1
-FLOOR: Final = 0.05
+POLICY: Final = "iwal-rare"
 DELAY: Final = 500  # products
 BATCH: Final = 64
 CLIPPED: Final = 5.0  # largest weight of the run that must fail
-BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+STEPS: Final = 40_000  # of the table of bounds
+KEPT: Final = 12  # batches whose coins are remembered
+RHO: Final = tuned(FIRST_GUESS, ALPHA / 4)
 Doubles = NDArray[np.float64]
+Rule = Callable[["Served", int, list[NDArray[np.bool_]]], Iterator[tuple[int, int, Doubles]]]
 
 
 @dataclass(frozen=True)
@@ -46,17 +49,18 @@ class Served:
     """What a model said of a stream while it learnt: (n, K) each, but for the chances' terms."""
 
     name: str
+    floor: float
     scores: Doubles
     positive: NDArray[np.bool_]
     truth: NDArray[np.bool_]
     disagreement: Doubles
 
 
-def serve(feed: Path, outputs: Path, limit: int) -> Served:
+def serve(feed: Path, outputs: Path, limit: int, floor: float) -> Served:
     """Go over a feed as the service would, and keep what it served."""
-    trial = Trial(share=SHARE, order="source", limit=limit, delay=DELAY, floor=FLOOR)
+    trial = Trial(share=SHARE, order="source", limit=limit, delay=DELAY, floor=floor)
     data = load(feed, outputs, trial)
-    budget, policy = Budget(share=SHARE, floor=FLOOR), POLICIES[trial.policy]
+    budget, policy = Budget(share=SHARE, floor=floor), POLICIES[POLICY]
     learner = Learner(data.outputs, trial.settings, seed=0, device="cpu")
     snapshot = learner.snapshot()
     waiting: deque[tuple[int, Lesson]] = deque()
@@ -85,7 +89,9 @@ def serve(feed: Path, outputs: Path, limit: int) -> Served:
             learner.update(learner.version + 1, due)
             snapshot = learner.snapshot()
     columns = [np.concatenate(column) for column in zip(*kept, strict=True)]
-    return Served(data.name, columns[0].astype(np.float64), columns[1], data.answers, columns[2].astype(np.float64))
+    return Served(
+        data.name, floor, columns[0].astype(np.float64), columns[1], data.answers, columns[2].astype(np.float64)
+    )
 
 
 @dataclass
@@ -102,31 +108,54 @@ class Replays:
     labels: Doubles  # (runs,)
 
 
-def chances(served: Served, runs: int, asked: list[NDArray[np.bool_]]) -> Iterator[tuple[int, int, Doubles]]:
-    """Chances (batch, runs) of each batch; they depend on the coins in `asked`, which grows by one entry per batch."""
-    n, outputs = served.scores.shape
-    wrong = np.abs(served.truth - served.positive.astype(np.float64))
-    errors, answers = np.ones((outputs, runs)), np.full(runs, 20.0)
-    scale, late = np.ones(runs), -(-DELAY // BATCH)
-    for number, start in enumerate(range(0, n, BATCH)):
-        stop = min(n, start + BATCH)
-        if number > late:  # outputs that were found wrong more often count for more, once the answers are there
-            old = slice((number - late - 1) * BATCH, (number - late) * BATCH)
-            errors += wrong[old].T @ asked[number - late - 1]
-            answers += asked[number - late - 1].sum(axis=0)
+def by_product(served: Served, runs: int, asked: list[NDArray[np.bool_]]) -> Iterator[tuple[int, int, Doubles]]:
+    """Chances (batch, 1, runs) of each batch; they depend on the coins in `asked`, which grows by one per batch."""
+    outputs = served.scores.shape[1]
+    scale, errors = np.ones(runs), np.ones((outputs, runs))
+    answers = np.full(runs, 20.0)
+    for number, (start, stop) in enumerate(batches(served)):
+        for old, coins in late(number, asked):
+            # Outputs that were found wrong more often count for more.
+            errors += wrong(served, old).T @ coins[:, 0]
+            answers += coins[:, 0].sum(axis=0)
         importance = errors / answers
         strength = np.sqrt(served.disagreement[start:stop] ** 2 @ importance / importance.sum(axis=0))
-        yield start, stop, FLOOR + (1.0 - FLOOR) * np.minimum(1.0, scale * strength)
-        spent = asked[number].sum(axis=0) / (stop - start)
-        scale *= np.exp(0.2 * (SHARE - spent) / SHARE)
+        yield start, stop, rise(served.floor, scale, strength)[:, None]
+        scale *= np.exp(0.2 * (SHARE - asked[number].mean(axis=(0, 1))) / SHARE)
+
+
+def by_output(served: Served, runs: int, asked: list[NDArray[np.bool_]]) -> Iterator[tuple[int, int, Doubles]]:
+    """Chances (batch, K, runs): outputs asked one by one, each at the same share of all arrivals."""
+    scale = np.ones((served.scores.shape[1], runs))
+    for number, (start, stop) in enumerate(batches(served)):
+        strength = served.disagreement[start:stop, :, None]
+        yield start, stop, rise(served.floor, scale, strength)
+        spent = asked[number].mean(axis=0)
+        scale = np.clip(scale * np.exp(0.2 * (SHARE - spent) / SHARE), 1e-4, 1e4)
 
 
 def uniform(served: Served, runs: int, asked: list[NDArray[np.bool_]]) -> Iterator[tuple[int, int, Doubles]]:
-    """The same chance for all."""
+    """The same chance for all, by product."""
     del asked
-    for start in range(0, len(served.scores), BATCH):
-        stop = min(len(served.scores), start + BATCH)
-        yield start, stop, np.full((stop - start, runs), SHARE)
+    for start, stop in batches(served):
+        yield start, stop, np.full((stop - start, 1, runs), SHARE)
+
+
+def batches(served: Served) -> Iterator[tuple[int, int]]:
+    n = len(served.scores)
+    return ((start, min(n, start + BATCH)) for start in range(0, n, BATCH))
+
+
+def late(number: int, asked: list[NDArray[np.bool_]]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """The batch whose answers are in just now, if there is one."""
+    old = number + DELAY // -BATCH - 1
+    if old >= 0:
+        yield old, asked[old]
+
+
+def wrong(served: Served, batch: int) -> Doubles:
+    rows = slice(batch * BATCH, (batch + 1) * BATCH)
+    return (served.truth[rows] != served.positive[rows]).astype(np.float64)
 
 
 def replay(
@@ -134,7 +163,7 @@ def replay(
     runs: int,
     seed: int,
     *,
-    rule: Any = chances,
+    rule: Rule = by_product,
     clipped: float | None = None,
     scored: bool = True,
     watched: bool = True,
@@ -146,31 +175,35 @@ def replay(
     found = Replays(
         zeros.copy(), zeros.copy(), zeros.copy(), zeros.copy(), zeros.copy(), zeros > 1, zeros > 1, np.zeros(runs)
     )
-    table, step = bounds_table(1.0 / (FLOOR if rule is chances else SHARE))
+    tables, step = bounds_table(1.0 / (SHARE if rule is uniform else served.floor))
     asked: list[NDArray[np.bool_]] = []
     for start, stop, p in rule(served, runs, asked):
-        coins = random.random(p.shape) < p
+        coins = random.random((stop - start, 1, runs)) < p  # one draw per arrival, so that outputs nest
         asked.append(coins)
-        found.labels += coins.sum(axis=0)
+        if len(asked) > KEPT:
+            asked[-KEPT - 1] = np.zeros((0, 1, runs), np.bool_)
+        found.labels += coins.mean(axis=1).sum(axis=0)
         for i in range(start, stop):
             weight = np.where(coins[i - start], 1.0 / p[i - start], 0.0)
             weight = weight if clipped is None else np.minimum(weight, clipped)
-            spread = weight * np.maximum(weight - 1.0, 0.0)
             truth = served.truth[i].astype(np.float64)
             error = truth - served.scores[i] if scored else truth
             for side, rows in enumerate((np.flatnonzero(served.positive[i]), np.flatnonzero(~served.positive[i]))):
                 if not len(rows):
                     continue
-                some = error[rows, None]
-                found.off[side, rows] += some * (weight - 1.0)
-                found.variance[side, rows] += some**2 * weight**2
-                found.design[side, rows] += some**2 * spread
-                found.yes[side, rows] += truth[rows, None] * coins[i - start]
-                found.no[side, rows] += (1.0 - truth[rows, None]) * coins[i - start]
+                some, own = error[rows, None], weight if len(weight) == 1 else weight[rows]
+                coin = coins[i - start] if len(weight) == 1 else coins[i - start][rows]
+                found.off[side, rows] += some * (own - 1.0)
+                found.variance[side, rows] += some**2 * own**2
+                found.yes[side, rows] += truth[rows, None] * coin
+                found.no[side, rows] += (1.0 - truth[rows, None]) * coin
                 if watched:
+                    found.design[side, rows] += some**2 * own * np.maximum(own - 1.0, 0.0)
                     off = np.abs(found.off[side, rows])
-                    place = np.minimum((np.sqrt(found.variance[side, rows]) / step).astype(np.int64), len(table) - 1)
-                    found.missed[side, rows] |= off > table[place]
+                    place = np.minimum(
+                        (np.sqrt(found.variance[side, rows]) / step).astype(np.int64), tables.shape[1] - 1
+                    )
+                    found.missed[side, rows] |= off > tables[side, place]
                     if i >= 1_000:
                         found.peeked[side, rows] |= off > 1.96 * np.sqrt(found.design[side, rows])
     return found
@@ -178,8 +211,8 @@ def replay(
 
 def bounds_table(reach: float, step: float = 0.05) -> tuple[Doubles, float]:
     """Bounds at steps of the root of the variance; looking up the step below makes them a little too narrow."""
-    variance = (np.arange(40_000) * step) ** 2
-    return bound(variance, reach, tuned(FIRST_GUESS, ALPHA / 4), ALPHA / 4), step
+    variance = (np.arange(STEPS) * step) ** 2
+    return bound(variance, reach, RHO[:, None], ALPHA / 4), step
 
 
 def figures(served: Served, found: Replays, reach: float) -> Figures:
@@ -189,7 +222,7 @@ def figures(served: Served, found: Replays, reach: float) -> Figures:
     sides = []
     for side, hits in enumerate((true_positives(served), false_negatives(served))):
         estimate = hits[:, None] + found.off[side]
-        wide = bound(found.variance[side], reach, tuned(FIRST_GUESS, ALPHA / 4), ALPHA / 4)
+        wide = bound(found.variance[side], reach, RHO[side], ALPHA / 4)
         within = (found.yes[side], totals[side] - found.no[side])
         sides.append(Interval(estimate, np.clip(estimate - wide, *within), np.clip(estimate + wide, *within)))
     return figures_of(sides[0], sides[1], positives, np.full(positives.shape, float(len(served.scores))))
@@ -220,6 +253,7 @@ def judge(served: Served, runs: int) -> dict[str, Any]:
     ours = replay(served, runs, 1)
     plain = replay(served, runs, 2, rule=uniform, scored=False, watched=False)
     based = replay(served, runs, 4, rule=uniform, watched=False)
+    single = replay(served, runs, 5, rule=by_output)
     clipped = replay(served, runs, 3, clipped=CLIPPED)
     prevalence = served.truth.mean(axis=0)
     enough = served.truth.sum(axis=0) >= 20
@@ -228,13 +262,16 @@ def judge(served: Served, runs: int) -> dict[str, Any]:
         "medium (1 to 5 %)": enough & (prevalence >= 0.01) & (prevalence < 0.05),
         "rare (below 1 %)": enough & (prevalence < 0.01),
     }
-    wide = figures(served, ours, 1.0 / FLOOR)
+    labels = float(ours.labels.mean())
+    wide = figures(served, ours, 1.0 / served.floor)
+    wide_single = figures(served, single, 1.0 / served.floor)
     uniform_f1 = (figures(served, plain, 1.0 / SHARE).f1, figures(served, based, 1.0 / SHARE).f1)
     spread, spread_plain = wide.f1.estimate.std(axis=1), sampled_f1(plain).std(axis=1)
+    spread_single = wide_single.f1.estimate.std(axis=1) * np.sqrt(float(single.labels.mean()) / labels)
     spread_based = uniform_f1[1].estimate.std(axis=1)
-    labels = float(ours.labels.mean())
     report: dict[str, Any] = {
-        "feed": served.name, "arrivals": len(served.scores), "outputs": len(prevalence), "runs": runs,
+        "feed": served.name, "floor": served.floor, "policy": POLICY, "share": SHARE,
+        "arrivals": len(served.scores), "outputs": len(prevalence), "runs": runs,
         "labels": round(labels, 1), "labels_uniform": round(float(plain.labels.mean()), 1), "classes": {},
     }  # fmt: skip
     for name, chosen in classes.items():
@@ -250,17 +287,21 @@ def judge(served: Served, runs: int) -> dict[str, Any]:
             "clipped": {"covered": covered(clipped.missed, chosen), "errors": errors(clipped, chosen)},
             "peeking": {"covered": covered(ours.peeked, chosen)},
             "half_width": {
-                figure: round(float(np.median((each.upper - each.lower)[chosen]) / 2), 4)
+                figure: _half(each, compared)
                 for figure, each in (("precision", wide.precision), ("recall", wide.recall), ("f1", wide.f1))
             },
-            "half_width_f1_uniform": [
-                round(float(np.median((each.upper - each.lower)[chosen]) / 2), 4) for each in uniform_f1
-            ],
+            "half_width_f1_uniform": [_half(each, compared) for each in uniform_f1],
             "compared": int(compared.sum()),
             "f1_spread": _median(spread[compared]),
             "f1_spread_uniform": _median(spread_plain[compared]),
             "labels_for_5_points": _median(labels * (1.96 * spread[compared] / 0.05) ** 2, 0),
             "labels_for_5_points_uniform": _median(labels * (1.96 * spread_plain[compared] / 0.05) ** 2, 0),
+            "by_output": {
+                "covered": covered(single.missed, chosen),
+                "errors": errors(single, chosen),
+                "half_width_f1": _half(wide_single.f1, compared),
+                "times_fewer": _median((spread_plain[compared] / spread_single[compared]) ** 2, 2),
+            },
             "times_fewer_uniform_with_scores": _median((spread_plain[compared] / spread_based[compared]) ** 2, 2),
             "times_fewer": _median((spread_plain[compared] / spread[compared]) ** 2, 2),
         }
@@ -286,6 +327,10 @@ def errors(found: Replays, chosen: NDArray[np.bool_]) -> dict[str, float]:
     }
 
 
+def _half(interval: Interval, chosen: NDArray[np.bool_]) -> float | None:
+    return _median((interval.upper - interval.lower)[chosen] / 2)
+
+
 def _median(values: Doubles, digits: int = 4) -> float | None:
     return round(float(np.median(values)), digits) if len(values) else None
 
@@ -297,6 +342,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--feeds", nargs="+")
     parser.add_argument("--runs", type=int, default=1_000)
+    parser.add_argument("--floor", type=float, default=floor_for(SHARE), help="least chance of asking")
     parser.add_argument("--limit", type=int, default=20_000)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -305,39 +351,43 @@ def main() -> None:
         name = outputs.name.removesuffix(".outputs.json")
         if arguments.feeds and name not in arguments.feeds:
             continue
-        served = serve(arguments.data / f"{name}.jsonl.gz", outputs, arguments.limit)
+        served = serve(arguments.data / f"{name}.jsonl.gz", outputs, arguments.limit, arguments.floor)
         reports.append(judge(served, arguments.runs))
         print(json.dumps(reports[-1]), file=sys.stderr, flush=True)
     if not reports:
         raise SystemExit(f"{arguments.data}: no NAME.outputs.json there, or none of those named")
     arguments.results.mkdir(parents=True, exist_ok=True)
-    (arguments.results / "proof.json").write_text(json.dumps(reports, indent=1) + "\n")
-    before, rest = arguments.page.read_text().split(BEGIN)
-    arguments.page.write_text(f"{before}{BEGIN}\n{table(reports)}\n{END}{rest.split(END)[1]}")
+    (arguments.results / f"proof-{arguments.floor:g}.json").write_text(json.dumps(reports, indent=1) + "\n")
+    begin, end = f"<!-- floor {arguments.floor:g}: begin -->", f"<!-- floor {arguments.floor:g}: end -->"
+    before, rest = arguments.page.read_text().split(begin)
+    arguments.page.write_text(f"{before}{begin}\n{table(reports)}\n{end}{rest.split(end)[1]}")
 
 
 def table(reports: list[dict[str, Any]]) -> str:
     """The table of the page."""
     columns = (
         "feed", "outputs", "covered", "mean error", "clipped: covered", "mean error", "peeking: covered",
-        "half-width P", "R", "F1", "F1 to ±0.05: labels", "uniformly", "times fewer",
+        "half-width P", "R", "F1", "F1 to ±0.05: labels", "uniformly", "times fewer", "by output",
     )  # fmt: skip
     lines = ["| " + " | ".join(columns) + " |", "| --- | --- |" + " ---: |" * (len(columns) - 2)]
     for report in reports:
-        for name, found in report["classes"].items():
+        for kind, found in report["classes"].items():
             half, clipped = found["half_width"], found["clipped"]
             needed = [found["labels_for_5_points"], found["labels_for_5_points_uniform"]]
             cells = [
                 report["feed"],
-                f"{found['outputs']} {name}",
-                f"{100 * found['covered']:.1f} %",
+                f"{found['outputs']} {kind}",
+                f"{100 * found['covered']:.2f} %",
                 f"{found['errors']['root_mean_square']:.2f}",
                 f"{100 * clipped['covered']:.1f} %",
                 f"{clipped['errors']['root_mean_square']:.1f}",
                 f"{100 * found['peeking']['covered']:.1f} %",
-                *(f"{half[figure]:.2f}" for figure in ("precision", "recall", "f1")),
+                *("" if half[name] is None else f"{half[name]:.2f}" for name in ("precision", "recall", "f1")),
                 *("" if labels is None else f"{labels:,.0f}" for labels in needed),
-                "" if found["times_fewer"] is None else f"{found['times_fewer']:.1f}",
+                *(
+                    "" if times is None else f"{times:.1f}"
+                    for times in (found["times_fewer"], found["by_output"]["times_fewer"])
+                ),
             ]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -30,7 +30,7 @@ class Epoch(NamedTuple):
     at: float  # seconds since 1970; arrivals scored from then on belong to it
     outputs: tuple[str, ...]
     guess: NDArray[np.float64]  # (2, K) of the variance, from before
-    floor: float  # least chance of asking
+    floor: float  # least chance of asking; 0 while no query is known, and nothing can be said
     n: int  # arrivals evaluated
     asked: int  # of them
     lost: int  # of those asked about: the query never came to the ledger
@@ -68,7 +68,7 @@ class Evidence:
         known = {} if before is None else {name: place for place, name in enumerate(before.outputs)}
         past = nothing(0) if before is None else before.sums
         guess = guesses(past.columns([known.get(output, -1) for output in outputs]))
-        row = (reason, at, msgspec.msgpack.encode(tuple(outputs)), guess.astype("<f8").tobytes(), 1.0, 0, 0, 0, b"")
+        row = (reason, at, msgspec.msgpack.encode(tuple(outputs)), guess.astype("<f8").tobytes(), 0.0, 0, 0, 0, b"")
         added = self._sql.execute("INSERT INTO epochs VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         return added.lastrowid or 0
 
@@ -182,10 +182,10 @@ class Evidence:
         span = (*place, block.first, block.last)
         asked = list(self._asked(epoch, "topic = ? AND partition = ? AND arrived BETWEEN ? AND ?", span))
         sums = epoch.sums + unpack(block.sums, len(epoch.outputs)) + _summed(asked, epoch.outputs)
-        floor = min([epoch.floor, *(entry.query.because.floor for entry in asked)])
+        floors = [entry.query.because.floor for entry in asked] + ([epoch.floor] if epoch.floor else [])
         self._sql.execute(
             "UPDATE epochs SET sums = ?, floor = ?, n = n + ?, asked = asked + ?, lost = lost + ? WHERE number = ?",
-            (sums.pack(), floor, block.n, block.asked, block.asked - len(asked), block.epoch),
+            (sums.pack(), min(floors, default=0.0), block.n, block.asked, block.asked - len(asked), block.epoch),
         )
         self._sql.execute(
             "UPDATE queries SET epoch = ? WHERE topic = ? AND partition = ? AND arrived BETWEEN ? AND ?",

@@ -129,7 +129,7 @@ def since_launch(epochs: Sequence[Epoch]) -> Epoch:
         reason=LAUNCH,
         at=epochs[0].at,
         guess=guesses(nothing(len(newest.outputs))),
-        floor=min(epoch.floor for epoch in epochs),
+        floor=min((epoch.floor for epoch in epochs if epoch.floor), default=0.0),
         n=sum(epoch.n for epoch in epochs),
         asked=sum(epoch.asked for epoch in epochs),
         lost=sum(epoch.lost for epoch in epochs),

@@ -153,5 +153,5 @@ def test_a_guess_follows_what_was_seen_the_more_the_more_there_was():
     known.exact[FIELDS.index("arrivals")] = 1_000_000 * 2**24
     known.exact[FIELDS.index("variance_positive")] = 100_000 * 2**24
 
-    assert guesses(nothing(1)).tolist() == [[300.0], [300.0]]
+    assert guesses(nothing(1)).tolist() == [[1_000.0], [2_000.0]]
     assert guesses(known)[0, 0] == pytest.approx(2_000, rel=0.01)

@@ -9,6 +9,7 @@ import pytest
 from models.coding import encode
 from models.messages import Because, Label, OutputTally, Product, Query, Tally
 from models.sums import nothing
+from service.report import section
 
 OUTPUTS = ("red", "shoe", "rare")
 SCORES = {"red": 0.75, "shoe": 0.5, "rare": 0.125}
@@ -286,6 +287,13 @@ def test_arrivals_scored_a_second_time_are_not_evaluated_again(desk):
     desk.tell(tally(desk, 0, 9, 0), tally(desk, 15, 24, 0), tally(desk, 25, 29, 0), label(desk, 14, YES))
 
     assert desk.ledger.evidence.epoch().n == 25
+
+
+def test_without_a_single_query_nothing_is_said_of_the_quality(desk):
+    desk.tell(tally(desk, 0, 999, 0))
+
+    red = section(desk.ledger.evidence.epoch()).outputs[0]
+    assert (red.precision.lower, red.precision.upper, red.prevalence.upper) == (0.0, 1.0, 1.0)
 
 
 def test_the_least_chance_of_an_epoch_is_what_its_queries_say(desk):
