@@ -35,6 +35,7 @@ class Trial:
         order: `shuffled` by a hash of seed and id, or as in the `source`.
         holdout: share of products kept apart by a hash of the id, to score by.
         limit: most products of the stream; None for all.
+        noise: share of binary answers that are wrong; the products to score by have none.
         delay: products that arrive between a question and the first batch that may know its answer.
         asking: about the whole `product`, or each of its `outputs` with a chance of its own.
         floor: least chance; None for the one that suits the share.
@@ -48,6 +49,7 @@ class Trial:
     holdout: float = 0.2
     limit: int | None = None
     seed: int = 0
+    noise: float = 0.0
     delay: int = 0
     asking: Literal["product", "outputs"] = "product"
     floor: float | None = None
@@ -145,6 +147,7 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
     budget = Budget(share=share, floor=floor_for(share) if trial.floor is None else trial.floor)
     policy = POLICIES[trial.policy]
     learner = Learner(data.outputs, trial.settings, seed=trial.seed, device=trial.device)
+    answered = data.answers ^ _mistakes(data.answers.shape, trial)
     exam = featurise(data.held, bits=trial.settings.bits)
     snapshot = learner.snapshot()
     waiting: deque[tuple[int, Lesson]] = deque()
@@ -166,7 +169,7 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
             lesson = Lesson(
                 query=query_id(data.name, arrivals[row]),
                 product=data.stream[batch[row]],
-                targets=np.where(asked[row], data.answers[batch[row]], np.nan).astype(np.float32),
+                targets=np.where(asked[row], answered[batch[row]], np.nan).astype(np.float32),
                 chance=chance[row].astype(np.float32),
             )
             waiting.append((batch[row] + trial.delay, lesson))
@@ -184,6 +187,10 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
             quality = _score(snapshot, exam, data.truth)
             point = Point(labels=labels, answers=answers, products=at, macro_ap=quality[0], micro_f1=quality[1])
         yield Step(products=at, labels=labels, answers=answers, seconds=seconds, point=point)
+
+
+def _mistakes(shape: tuple[int, ...], trial: Trial) -> NDArray[np.bool_]:
+    return np.random.default_rng([trial.seed, 1]).random(shape) < trial.noise
 
 
 def _score(snapshot: Snapshot, exam: Features, truth: NDArray[np.bool_]) -> tuple[float, float]:

@@ -139,3 +139,16 @@ def test_a_feed_without_labels_is_refused_by_line(tmp_path, feed):
 def test_nothing_to_score_by_is_refused(feed):
     with pytest.raises(BadFeed, match="0 held out"):
         load(*feed, replace(TRIAL, holdout=0.0))
+
+
+def test_wrong_answers_make_what_is_learnt_worse(feed):
+    clean, wrong = (simulate(*feed, replace(TRIAL, noise=noise))["points"][-1] for noise in (0.0, 0.4))
+
+    assert wrong["labels"] == clean["labels"]
+    assert wrong["macro_ap"] < clean["macro_ap"] - 0.05
+
+
+def test_wrong_answers_are_the_same_every_time(feed):
+    first, second = (simulate(*feed, replace(TRIAL, noise=0.2)) for _ in range(2))
+
+    assert without_seconds(first) == without_seconds(second)
