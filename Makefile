@@ -36,7 +36,7 @@ check: $(VENV)/.checked
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not kafka and not slow"
+	$(BIN)/pytest -m "not kafka and not slow" --numprocesses 2
 
 format: $(VENV)/.checked
 	$(BIN)/ruff check --fix .

@@ -19,7 +19,7 @@ WAYS = sorted(path.name for path in (CHART / "ci").glob("*-values.yaml"))
 OPERATOR = ("--api-versions", "monitoring.coreos.com/v1")
 BUILD_LIMIT = 900  # seconds
 
-pytestmark = pytest.mark.timeout(BUILD_LIMIT + 60)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(BUILD_LIMIT + 60)]
 
 
 def build(folder):

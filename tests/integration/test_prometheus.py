@@ -29,7 +29,7 @@ MONITORING = Path(__file__).parents[2] / "monitoring"
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 BUILD_LIMIT = 1_500  # seconds; three minutes of one core where the modules are there
 
-pytestmark = pytest.mark.timeout(BUILD_LIMIT + 60)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(BUILD_LIMIT + 60)]
 
 
 def build(folder):

@@ -131,7 +131,7 @@ def test_commands_in_the_documentation_exist_with_their_options(page):
     assert unknown == []
 
 
-@pytest.mark.parametrize("page", pages()[1:], ids=lambda path: path.name)
+@pytest.mark.parametrize("page", pages(), ids=lambda path: path.name)
 def test_links_between_pages_lead_somewhere(page):
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
 
