@@ -147,7 +147,7 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
     budget = Budget(share=share, floor=floor_for(share) if trial.floor is None else trial.floor)
     policy = POLICIES[trial.policy]
     learner = Learner(data.outputs, trial.settings, seed=trial.seed, device=trial.device)
-    answered = data.answers ^ _mistakes(data.answers.shape, trial)
+    answered = data.answers ^ mistakes(data.answers.shape, trial)
     exam = featurise(data.held, bits=trial.settings.bits)
     snapshot = learner.snapshot()
     waiting: deque[tuple[int, Lesson]] = deque()
@@ -189,7 +189,8 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
         yield Step(products=at, labels=labels, answers=answers, seconds=seconds, point=point)
 
 
-def _mistakes(shape: tuple[int, ...], trial: Trial) -> NDArray[np.bool_]:
+def mistakes(shape: tuple[int, ...], trial: Trial) -> NDArray[np.bool_]:
+    """Which answers of the stream, (n, K), are wrong in this trial."""
     return np.random.default_rng([trial.seed, 1]).random(shape) < trial.noise
 
 
