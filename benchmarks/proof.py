@@ -101,6 +101,7 @@ class Replays:
     off: Doubles  # estimate minus truth
     variance: Doubles
     design: Doubles  # the variance as the draws alone make it
+    expected: Doubles  # (2, K) the variance of `off`, exactly, as the chances make it
     yes: Doubles
     no: Doubles
     missed: NDArray[np.bool_]  # the truth was outside the bounds after some arrival
@@ -173,8 +174,9 @@ def replay(
     random = np.random.default_rng(seed)
     zeros = np.zeros((2, outputs, runs))
     found = Replays(
-        zeros.copy(), zeros.copy(), zeros.copy(), zeros.copy(), zeros.copy(), zeros > 1, zeros > 1, np.zeros(runs)
-    )
+        off=zeros.copy(), variance=zeros.copy(), design=zeros.copy(), expected=zeros[:, :, 0].copy(), yes=zeros.copy(),
+        no=zeros.copy(), missed=zeros > 1, peeked=zeros > 1, labels=np.zeros(runs),
+    )  # fmt: skip
     tables, step = bounds_table(1.0 / (SHARE if rule is uniform else served.floor))
     asked: list[NDArray[np.bool_]] = []
     for start, stop, p in rule(served, runs, asked):
@@ -188,12 +190,14 @@ def replay(
             weight = weight if clipped is None else np.minimum(weight, clipped)
             truth = served.truth[i].astype(np.float64)
             error = truth - served.scores[i] if scored else truth
+            odds = np.broadcast_to((1.0 / p[i - start] - 1.0).mean(axis=1), (outputs,))
             for side, rows in enumerate((np.flatnonzero(served.positive[i]), np.flatnonzero(~served.positive[i]))):
                 if not len(rows):
                     continue
                 some, own = error[rows, None], weight if len(weight) == 1 else weight[rows]
                 coin = coins[i - start] if len(weight) == 1 else coins[i - start][rows]
                 found.off[side, rows] += some * (own - 1.0)
+                found.expected[side, rows] += error[rows] ** 2 * odds[rows]
                 found.variance[side, rows] += some**2 * own**2
                 found.yes[side, rows] += truth[rows, None] * coin
                 found.no[side, rows] += (1.0 - truth[rows, None]) * coin
@@ -316,10 +320,13 @@ def covered(missed: NDArray[np.bool_], chosen: NDArray[np.bool_], *, least: bool
 
 
 def errors(found: Replays, chosen: NDArray[np.bool_]) -> dict[str, float]:
-    """Mean errors of both sums, in standard errors of that mean: about 1 as root mean square where there is no bias."""
-    off = found.off[:, chosen]
-    deviation = off.std(axis=2)
-    z = off.mean(axis=2)[deviation > 0] / (deviation[deviation > 0] / np.sqrt(off.shape[2]))
+    """Mean errors of both sums, in standard errors of that mean: about 1 as root mean square where there is no bias.
+
+    The standard error is the exact one: that of the replays is small just where a rare surprise never came.
+    """
+    deviation = np.sqrt(found.expected[:, chosen])
+    some = deviation > 0
+    z = found.off[:, chosen].mean(axis=2)[some] / (deviation[some] / np.sqrt(found.off.shape[2]))
     return {
         "root_mean_square": round(float(np.sqrt((z**2).mean())), 2),
         "within_2": round(float((np.abs(z) <= 2).mean()), 3),
