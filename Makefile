@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: help demo test check format kafka bench bench-simulate bench-exactly-once clean
+.PHONY: help demo test check format kafka bench bench-simulate bench-proof bench-exactly-once clean
 .DEFAULT_GOAL := help
 
 help:
@@ -46,7 +46,7 @@ kafka: $(VENV)/.checked
 	$(BIN)/python tests/broker/run.py
 
 DATA ?= ../shared/data
-bench: bench-simulate bench-exactly-once
+bench: bench-simulate bench-exactly-once bench-proof
 
 # Kafka's part needs a broker: `make kafka` in another terminal.
 bench-exactly-once: $(VENV)/.checked
@@ -54,6 +54,10 @@ bench-exactly-once: $(VENV)/.checked
 
 bench-simulate: $(VENV)/.checked
 	$(BIN)/python benchmarks/simulate_table.py $(DATA)
+
+bench-proof: $(VENV)/.checked
+	$(BIN)/python benchmarks/proof.py $(DATA)
+	$(BIN)/python benchmarks/proof.py $(DATA) --floor 0.05
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -6,11 +6,19 @@ import random
 import numpy as np
 import pytest
 
-from models.coding import encode
-from models.messages import Because, Label, OutputTally, Product, Query, Tally
+from models.chance import query_id
+from models.coding import decode, encode
+from models.learner import Learner
+from models.lessons import LearnerSettings, Lesson
+from models.messages import Because, Label, OutputTally, Prediction, Product, Query, Tally
+from models.policies import POLICIES
+from models.records import Record
 from models.sums import nothing
+from service.deciding import Asking
 from service.report import section
+from service.score import score
 
+SMALL = LearnerSettings(bits=12, width=8, sketch=8, hidden=16, members=2, memory=200, batch=16, rehearsals=2)
 OUTPUTS = ("red", "shoe", "rare")
 SCORES = {"red": 0.75, "shoe": 0.5, "rare": 0.125}
 YES = {"red": True, "shoe": True, "rare": True}
@@ -287,6 +295,43 @@ def test_arrivals_scored_a_second_time_are_not_evaluated_again(desk):
     desk.tell(tally(desk, 0, 9, 0), tally(desk, 15, 24, 0), tally(desk, 25, 29, 0), label(desk, 14, YES))
 
     assert desk.ledger.evidence.epoch().n == 25
+
+
+@pytest.mark.parametrize("unit", ["product", "output"])
+def test_what_is_scored_asked_and_answered_throughout_is_known_exactly(desk, unit):
+    """From the scorer's own records to the figures: all asked, so the estimates are the truth itself."""
+    asking = Asking(
+        policy=POLICIES["iwal"], unit=unit, share=1.0, p_min=1.0, eta=0.02, key=b"k", stream="s", expires=1e6
+    )  # fmt: skip
+    products = [Product(id=f"p{i}", title=f"{('red', 'blue')[i % 2]} shoe {i}") for i in range(90)]
+    truth = [{"red": i % 2 == 0, "shoe": i % 3 == 0, "rare": i % 10 == 0} for i in range(90)]
+    teacher = Learner(OUTPUTS, SMALL, seed=0)
+    targets = [np.array(list(answers.values()), np.float32) for answers in truth]
+    lessons = [
+        Lesson(query=str(i), product=products[i], targets=targets[i], chance=np.ones(3, np.float32)) for i in range(40)
+    ]
+    teacher.update(1, lessons)
+    records = [Record("products", i % 2, i // 2, None, encode(products[i]), 1.2e9) for i in range(90)]
+
+    scored = score(records, teacher.snapshot(), asking, scale=1.0, limit=10_000, now=1.2e9, clock=lambda: 0.0)
+    predictions = [decode(Prediction, one.value) for one in scored.outgoing if one.topic == "predictions"]
+    told = [
+        desk.record(one.topic, one.key.decode(), one.value) for one in scored.outgoing if one.topic != "predictions"
+    ]
+    labels = [desk.label(query_id("s", f"products/{i % 2}/{i // 2}"), at=1.2e9, answers=truth[i]) for i in range(90)]
+    desk.tell(*told, *labels)
+
+    by_name = {output.output: output for output in section(desk.ledger.evidence.epoch()).outputs}
+    decided = {(prediction.arrival, name) for prediction in predictions for name in prediction.positive}
+    for name in OUTPUTS:
+        positive = [(f"products/{i % 2}/{i // 2}", name) in decided for i in range(90)]
+        true = [answers[name] for answers in truth]
+        hits = sum(p and t for p, t in zip(positive, true, strict=True))
+        found = by_name[name]
+        assert found.prevalence.estimate == pytest.approx(sum(true) / 90, abs=1e-5)
+        assert found.recall.estimate == pytest.approx(hits / sum(true), abs=1e-5)
+        assert found.positive == sum(positive)
+    assert by_name["red"].positive
 
 
 def test_without_a_single_query_nothing_is_said_of_the_quality(desk):
