@@ -33,6 +33,7 @@ ANSWERS: Final = (*(f"{name}_{side}" for side in SIDES for name in SIDED), "weig
 FIELDS: Final = (*ARRIVALS, *ANSWERS)
 _ROW: Final = {name: row for row, name in enumerate(FIELDS)}
 _UNIT: Final = 2.0**24
+_LARGEST: Final = 2.0**56
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +133,5 @@ def of_answers(chance: Doubles, scores: Doubles, positive: Flags, shares: Double
 
 
 def _whole(values: Doubles) -> NDArray[np.int64]:
-    return np.rint(values * _UNIT).astype(np.int64)
+    # A part that large says that nothing is known; it must not wrap around.
+    return np.rint(np.clip(values * _UNIT, -_LARGEST, _LARGEST)).astype(np.int64)

@@ -48,6 +48,12 @@ def test_an_output_not_asked_about_adds_nothing():
     assert of_answers(column(np.nan), column(0.5), np.array([[True]]), column(np.nan)) == nothing(1)
 
 
+def test_a_chance_next_to_nothing_leaves_a_variance_too_large_to_say_anything():
+    sums = of_answers(column(1e-9), column(0.5), np.array([[True]]), column(1.0))
+
+    assert sums.of("variance_positive").tolist() == [2.0**32]
+
+
 def test_packed_sums_unpack_to_the_same():
     sums = answered(n=3)
 
