@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: help demo test check format kafka bench bench-simulate bench-proof bench-exactly-once clean
+.PHONY: help demo test check format kafka bench bench-labels bench-simulate bench-proof bench-exactly-once clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.checked: $(VENV)/.installed
 	$(BIN)/pip install -qq --constraint constraints.txt --editable '.[check]'
+	@touch $@
+
+$(VENV)/.benched: $(VENV)/.checked
+	$(BIN)/pip install -qq --constraint constraints.txt --editable '.[bench]'
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -46,11 +50,14 @@ kafka: $(VENV)/.checked
 	$(BIN)/python tests/broker/run.py
 
 DATA ?= ../shared/data
-bench: bench-simulate bench-exactly-once bench-proof
+bench: bench-labels bench-simulate bench-exactly-once bench-proof
 
 # Kafka's part needs a broker: `make kafka` in another terminal.
 bench-exactly-once: $(VENV)/.checked
 	$(BIN)/python benchmarks/exactly_once_table.py $(DATA)
+
+bench-labels: $(VENV)/.benched
+	$(BIN)/python benchmarks/labels.py $(DATA) --extras
 
 bench-simulate: $(VENV)/.checked
 	$(BIN)/python benchmarks/simulate_table.py $(DATA)
