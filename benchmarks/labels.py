@@ -29,8 +29,14 @@ ROOT: Final = Path(__file__).parents[1]
 SHARE: Final = 0.1
 LIMIT: Final = 20_000
 POLICIES: Final = ("iwal-rare", "iwal", "random")
-CHEAP: Final = (("sklearn", "passive"), ("sklearn", "full"), ("skactiveml", "variable"), ("sklearn", "least_positive"))
-OTHERS: Final = (("river", "passive"), ("vw", "passive"))
+PEERS: Final = (
+    ("sklearn", "passive"),
+    ("sklearn", "full"),
+    ("skactiveml", "variable"),
+    ("sklearn", "least_positive"),
+    ("river", "passive"),
+    ("vw", "passive"),
+)
 DISTRIBUTIONS: Final = ("numpy", "torch", "scikit-learn", "scikit-activeml", "river", "vowpalwabbit")
 ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -58,10 +64,9 @@ def plan(feeds: Sequence[str], seeds: int, *, extras: bool) -> list[Run]:
     runs: list[Run] = []
     for seed in range(seeds):
         runs += [Run(feed, "askance", policy, seed) for policy in POLICIES for feed in feeds]
-        runs += [Run(feed, *peer, seed) for peer in CHEAP for feed in feeds]
+        runs += [Run(feed, *peer, seed) for peer in PEERS for feed in feeds]
         if seed == 0:
             runs += [Run(feed, "askance", "all", seed) for feed in feeds]
-    runs += [Run(feed, *peer, seed) for seed in range(seeds) for peer in OTHERS for feed in feeds]
     if extras:
         for feed in feeds:
             runs += [
