@@ -38,13 +38,17 @@ def summary(feeds: Sequence[Feed]) -> Iterator[str]:
         for level in LEVELS:
             peer, ours = feed.best(level, ours=False), feed.best(level, ours=True)
             default = reach(feed.reports[DEFAULT], level * feed.ceiling)
-            cells = [feed.name, f"{level:.0%} = {level * feed.ceiling:.3f}"]
+            cells = [feed.name, f"{percent(level)} = {level * feed.ceiling:.3f}"]
             cells += [named(peer), default.text(), ratio(default, peer), named(ours)]
             cells += [ratio(ours[1], peer) if ours else "", verdict(ours, peer) if level == 0.9 else ""]
             rows.append(cells)
     heading = ["feed", "of the ceiling", "best peer: labels", "Askance by default: labels", "ratio"]
     heading += ["best of Askance: labels", "ratio", f"target {TARGET} at 90 %"]
     yield from table(heading, rows, words=2)
+
+
+def percent(level: float) -> str:
+    return f"{level * 100:.0f} %"
 
 
 def named(best: tuple[Name, Reach] | None) -> str:
@@ -74,9 +78,13 @@ def losses(feeds: Sequence[Feed]) -> Iterator[str]:
         worse = []
         for level in LEVELS:
             peer, ours = feed.best(level, ours=False), feed.best(level, ours=True)
-            if peer and peer[1].mean and (ours is None or ours[1].mean is None or ours[1].mean > peer[1].mean):
-                times = f"{ours[1].mean / peer[1].mean:.2f} times the labels" if ours and ours[1].mean else "never"
-                worse.append(f"{level:.0%} ({times}; {NAMES[peer[0]]})")
+            if peer is None or peer[1].mean is None:
+                continue
+            if ours is None or ours[1].mean is None:
+                worse.append(f"{percent(level)} (not reached; {NAMES[peer[0]]})")
+            elif ours[1].mean > peer[1].mean:
+                times = ours[1].mean / peer[1].mean
+                worse.append(f"{percent(level)} ({times:.2f} times the labels; {NAMES[peer[0]]})")
         yield f"- {feed.name}: " + ("behind at " + ", ".join(worse) if worse else "not behind at any level") + "."
 
 
@@ -101,7 +109,7 @@ def of_feed(feed: Feed) -> Iterator[str]:
     for name, reports in feed.reports.items():
         cells = [NAMES[name], str(len(reports))]
         rows.append(cells + [reach(reports, level * feed.ceiling).text() for level in LEVELS])
-    yield from table(["system", "seeds", *(f"labels to {level:.0%}" for level in LEVELS)], rows, words=1)
+    yield from table(["system", "seeds", *(f"labels to {percent(level)}" for level in LEVELS)], rows, words=1)
     yield ""
     rows = []
     for name, reports in feed.reports.items():
@@ -158,5 +166,5 @@ def made(reports: Sequence[Report], planned: int) -> Iterator[str]:
     loads = [report["load"] for report in reports]
     cpus = "; ".join(f"{cpu}, {cores} cores, Python {python}" for cpu, cores, python in sorted(machines))
     codes = sorted({report["code"] for report in reports if report["system"] == "askance"})
-    yield f"From {len(reports)} of {planned} runs: {cpus}; {', '.join(sorted(versions))}. Load while they ran: "
+    yield f"From {len(reports)} of {planned} runs: {cpus}; {', '.join(sorted(versions))}. Load average while they ran:"
     yield f"{min(loads)} to {max(loads)}. Code of Askance: {', '.join(codes)}."

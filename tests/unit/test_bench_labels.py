@@ -62,8 +62,8 @@ def test_the_ratio_is_to_the_best_peer_and_the_verdict_says_by_how_much(count, p
     ]
     (feed,) = count.collect([ours, *peers, CEILING])
 
-    row = next(line for line in page.summary([feed]) if "90%" in line)
-    cells = ["toys", "90% = 0.900", "river, uniform: 500", "300", "0.60", "Askance iwal-rare: 300", "0.60"]
+    row = next(line for line in page.summary([feed]) if "90 % =" in line)
+    cells = ["toys", "90 % = 0.900", "river, uniform: 500", "300", "0.60", "Askance iwal-rare: 300", "0.60"]
     assert row == f"| {' | '.join([*cells, 'missed, by 0.10'])} |"
 
 
@@ -83,9 +83,9 @@ def test_where_a_peer_needs_fewer_labels_is_said(count, page):
     (feed,) = count.collect([ours, peer, CEILING])
 
     (line,) = page.losses([feed])
-    assert "80%" not in line
-    assert "behind at 90% (" in line
-    assert "95% (never; scikit-learn refit, uniform)" in line
+    assert "80 %" not in line
+    assert "behind at 90 % (" in line
+    assert "95 % (not reached; scikit-learn refit, uniform)" in line
 
 
 def test_runs_of_harder_streams_are_kept_apart(count, page):
