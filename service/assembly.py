@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +34,7 @@ from service.metrics import Metrics
 from service.outputs import outputs_of, settle_outputs
 from service.secret import key_of
 from service.settings import Misconfigured, Settings
+from service.stopping import Targets
 
 log = structlog.get_logger("assembly")
 
@@ -112,6 +114,7 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
     ledger = Ledger(settings.data_dir)
     try:
         ledger.belong_to(log_of(settings))
+        targets = Targets(precision=settings.targets.precision, recall=settings.targets.recall)
         asking = asking_of(settings, make_key=True)
         settle_outputs(ledger, outputs, settings.learning.confirm_removed)
         learner, checkpoint, batches = restored(settings, ledger)
@@ -126,7 +129,8 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
             ledger=ledger,
             learner=learner,
             snapshot=learner.snapshot(),
-            asking=asking,
+            asking=replace(asking, finished=targets.met(ledger.evidence)),
+            targets=targets,
             scale=ledger.traffic.scale() or 1.0,
             pace=Pace(
                 products=settings.log.batch,

@@ -30,12 +30,18 @@ class Asking:
     key: bytes  # secret of the draws
     stream: str
     expires: float  # seconds
+    finished: frozenset[str] = frozenset()  # outputs shown to meet their targets: nothing is asked for their sake
+
+    def share_now(self, outputs: Sequence[str]) -> float:
+        """The share of arrivals wanted: the audit floor alone once every output is finished."""
+        return self.p_min if outputs and self.finished.issuperset(outputs) else self.share
 
     def judge(self, members: NDArray[np.float32], snapshot: Snapshot, scale: float) -> "Judged":
         """Turn what the members say into chances, in arrival order, starting from the budget's `scale`."""
-        disagreement = self.policy.disagreement(members, snapshot.prevalence)
-        combined = combine(disagreement)
-        budget = Budget(share=self.share, floor=self.p_min, eta=self.eta, scale=scale)
+        counted = np.array([name not in self.finished for name in snapshot.outputs], dtype=np.float64)
+        disagreement = self.policy.disagreement(members, snapshot.prevalence) * counted
+        combined = combine(disagreement, counted)
+        budget = Budget(share=self.share_now(snapshot.outputs), floor=self.p_min, eta=self.eta, scale=scale)
         chances = budget.chances_for(combined, disagreement if self.unit == "output" else None)
         return Judged(disagreement, combined, chances, budget.scale)
 
@@ -142,6 +148,7 @@ def _because(judged: Judged, i: int, asked: NDArray[np.intp], snapshot: Snapshot
         floor=asking.p_min,
         scale=float(judged.chances.scales[i]),
         threshold={snapshot.outputs[k]: float(snapshot.thresholds[k]) for k in strongest},
+        finished=[name for name in snapshot.outputs if name in asking.finished][:MOST_TERMS],
     )
 
 

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import Final
 
@@ -26,9 +26,11 @@ from service.metrics import Metrics
 from service.reading import at_end
 from service.report import section
 from service.score import score
+from service.stopping import Targets
 
 log = structlog.get_logger("loop")
 
+MOST_NAMED: Final = 20  # outputs named in a log line
 LONGEST_PAUSE: Final = 10.0  # seconds between two attempts to open the log
 
 
@@ -71,6 +73,7 @@ class Service:
     metrics: Metrics
     health: Health
     expiry: Every
+    targets: Targets
     display: Every  # the learner's place is shown to the log when it has nothing else to publish
 
 
@@ -168,7 +171,17 @@ def learn_turn(service: Service, log_now: Log) -> None:
 
 
 def show_quality(service: Service) -> None:
-    """Bring the gauges of quality up to what the ledger knows."""
+    """Bring the gauges of quality up to what the ledger knows, and stop asking for the sake of what is good enough."""
+    finished = service.targets.met(service.ledger.evidence)
+    if finished != service.asking.finished:
+        log.info(
+            "finished",
+            outputs=len(finished),
+            more=sorted(finished - service.asking.finished)[:MOST_NAMED],
+            no_longer=sorted(service.asking.finished - finished)[:MOST_NAMED],
+        )
+        service.asking = replace(service.asking, finished=finished)
+    service.metrics.finished(len(finished))
     epoch = service.ledger.evidence.epoch()
     if epoch is not None:
         waiting, _ = service.ledger.evidence.waiting()

@@ -172,6 +172,10 @@ class Metrics:
                 value = getattr(getattr(output, figure), bound)
                 self._gauges[f"askance_quality_{figure}_ratio"].labels(output.output, bound).set(_number(value))
 
+    def finished(self, outputs: int) -> None:
+        """Take in how many outputs are shown to meet their targets."""
+        self._gauges["askance_finished_outputs"].set(outputs)
+
     def checkpoint(self, *, at: float, seconds: float, batch: int) -> None:
         """Take in a checkpoint that is safely written: when, how long it took, up to which batch it reaches."""
         self._distributions["askance_checkpoint_duration_seconds"].observe(seconds)

@@ -84,7 +84,7 @@ def score(
         positives=dict(zip(snapshot.outputs, decided.positive.sum(axis=0).tolist(), strict=True)),
         model=snapshot.version,
         policy=asking.policy.name,
-        target=asking.share,
+        target=asking.share_now(snapshot.outputs),
         scale=judged.scale,
         seconds=dict(zip(stages, np.diff(times).tolist(), strict=True)),
     )

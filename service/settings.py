@@ -104,6 +104,13 @@ class LearningSettings(Group):
     confirm_removed: tuple[str, ...] = Field((), description="outputs that may be dropped with all they have learnt")
 
 
+class TargetSettings(Group):
+    """When an output is good enough; asking for its sake then stops, until a new epoch begins."""
+
+    precision: Share | None = Field(None, description="precision to be shown of every output; none: no target")
+    recall: Share | None = Field(None, description="recall to be shown of every output; none: no target")
+
+
 class HttpSettings(Group):
     """Health and metrics."""
 
@@ -133,6 +140,7 @@ class Settings(BaseSettings):
     asking: AskingSettings = AskingSettings()
     learning: LearningSettings = LearningSettings()
     model: ModelSettings = ModelSettings()
+    targets: TargetSettings = TargetSettings()
     http: HttpSettings = HttpSettings()
 
     @model_validator(mode="after")
