@@ -24,6 +24,7 @@ from producers.port import Producer
 from producers.provision import provision
 from producers.sqlite import FILE, SqliteWriter
 from producers.topics import MAX_RECORD, Topic, topics
+from service.allowance import Allowance
 from service.checkpoints import Restored, fingerprint, rebuild, restore
 from service.deciding import MOST_TERMS, Asking
 from service.http import Health
@@ -131,6 +132,7 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
             snapshot=learner.snapshot(),
             asking=replace(asking, finished=targets.met(ledger.evidence)),
             targets=targets,
+            allowance=Allowance(settings.asking.labels_per_hour),
             scale=ledger.traffic.scale() or 1.0,
             pace=Pace(
                 products=settings.log.batch,

@@ -15,6 +15,7 @@ from models.faults import LogUnavailable
 from models.learner import Learner
 from models.snapshot import Snapshot
 from producers.port import DeliveryFailed, Producer
+from service.allowance import Allowance
 from service.deciding import Asking
 from service.http import Health
 from service.keeping import Every, Keeper
@@ -74,6 +75,7 @@ class Service:
     health: Health
     expiry: Every
     targets: Targets
+    allowance: Allowance
     display: Every  # the learner's place is shown to the log when it has nothing else to publish
 
 
@@ -118,10 +120,12 @@ def score_turn(service: Service, log_now: Log) -> None:
     records = log_now.products.poll(pace.products, pace.wait)
     if not records:
         return
+    asking = service.asking
+    share = service.allowance.share(asking.share, asking.p_min)
     scored = score(
         records,
         service.snapshot,
-        service.asking,
+        replace(asking, share=share),
         scale=service.scale,
         limit=pace.max_bytes,
         now=time.time(),
@@ -130,6 +134,7 @@ def score_turn(service: Service, log_now: Log) -> None:
     began = time.perf_counter()
     log_now.producer.publish(scored.outgoing, past=log_now.products.position())
     service.scale = scored.scale
+    service.allowance.seen(records)
     service.metrics.scored(scored)
     service.metrics.published("score", time.perf_counter() - began)
     log.info("scored", **describe_scored(scored))

@@ -106,9 +106,7 @@ SERIES: Final = (
     Series("askance_evaluation_epoch", "gauge", "Number of the newest epoch of evaluation", (), _STARTED),
     Series("askance_evaluated_arrivals", "gauge", "Arrivals evaluated in the newest epoch", (), _STARTED),
     Series("askance_unevaluated_arrivals", "gauge", "Arrivals that wait for answers to be evaluated", (), _STARTED),
-    Series(
-        "askance_finished_outputs", "gauge", "Outputs shown to meet their targets", (), _STARTED
-    ),
+    Series("askance_finished_outputs", "gauge", "Outputs shown to meet their targets", (), _STARTED),
     Series("askance_consumer_lag_records", "gauge", "Records not yet read", ("topic", "partition")),
     Series("askance_log_failures_total", "counter", "Troubles with the log", ("kind",), _each(TROUBLES)),
 )

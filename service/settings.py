@@ -74,6 +74,9 @@ class AskingSettings(Group):
     policy: Literal["random", "iwal", "iwal-rare"] = Field("iwal-rare", description="rule that makes the chance")
     unit: Literal["product", "output"] = Field("product", description="ask about whole products, or single outputs")
     share: Share = Field(0.1, description="share of arrivals to ask about")
+    labels_per_hour: float | None = Field(
+        None, gt=0.0, description="labels an hour, instead of `share` once the feed's pace is known"
+    )
     p_min: Share | None = Field(None, description="smallest chance of any arrival; none: one that suits the share")
     eta: Annotated[float, Field(gt=0.0, le=0.5)] = Field(0.02, description="step of the budget's feedback")
     seed: str = Field("", description="secret key of the draws; empty: made once and kept in data_dir/seed")

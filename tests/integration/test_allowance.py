@@ -1,0 +1,54 @@
+"""The service keeps to a number of labels an hour, however fast the feed comes."""
+
+import threading
+import time
+from contextlib import closing
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from models.coding import decode, encode
+from models.messages import Prediction, Product
+from models.records import Outgoing
+from producers.sqlite import FILE, SqliteWriter
+from producers.topics import topics
+from service.assembly import clients, log_opener, make_service
+from service.loop import run
+from service.reading import in_order, read_topic
+from service.settings import read_settings
+
+PER_MINUTE, MINUTES, LABELS = 10, 90, 60.0
+
+
+class Turns(threading.Event):
+    """Stops the loop after so many looks at it."""
+
+    left = 2 * MINUTES
+
+    def is_set(self):
+        self.left -= 1
+        return self.left < 0
+
+
+def test_labels_an_hour_are_met(tmp_path):
+    changes = {
+        "data_dir": str(tmp_path), "outputs": ("red",), "asking.policy": "random", "asking.share": 0.9,
+        "asking.p_min": 0.01, "asking.eta": 0.2, "asking.labels_per_hour": LABELS, "asking.seed": "s", "model.bits": 12,
+        "log.partitions": 1, "log.batch": PER_MINUTE, "log.wait_seconds": 0.0, "http.enabled": False,
+    }  # fmt: skip
+    settings = read_settings(None, changes)
+    began, minute = time.time() - 60 * MINUTES, 0
+    with closing(SqliteWriter(tmp_path / FILE, topics=topics(), clock=lambda: began + 60 * minute)) as writer:
+        for minute in range(MINUTES):
+            products = [Product(id=f"{minute}-{i}", title="a hat") for i in range(PER_MINUTE)]
+            writer.publish([Outgoing("products", one.id.encode(), encode(one)) for one in products], None)
+    service = make_service(settings, CollectorRegistry())
+
+    run(service, log_opener(settings, service.ledger), Turns())
+    service.ledger.close()
+
+    said = in_order(read_topic(clients(settings).read, "predictions"))
+    chances = [decode(Prediction, record.value).chance for record in said]
+    wanted = LABELS / (60 * PER_MINUTE)
+    assert len(chances) == PER_MINUTE * MINUTES
+    assert sum(chances[-300:]) / 300 == pytest.approx(wanted, rel=0.05)
