@@ -36,6 +36,7 @@ PEERS: Final = (
     ("sklearn", "least_positive"),
     ("river", "passive"),
     ("vw", "passive"),
+    ("skactiveml", "passive"),
 )
 DISTRIBUTIONS: Final = ("numpy", "torch", "scikit-learn", "scikit-activeml", "river", "vowpalwabbit")
 ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

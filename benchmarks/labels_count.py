@@ -20,6 +20,7 @@ NAMES: Final[dict[Name, str]] = {
     ("sklearn", "passive"): "scikit-learn refit, uniform",
     ("sklearn", "least_positive"): "scikit-learn refit, least positive",
     ("skactiveml", "variable"): "scikit-activeml VariableUncertainty",
+    ("skactiveml", "passive"): "SGD, uniform",
     ("river", "passive"): "river, uniform",
     ("vw", "passive"): "Vowpal Wabbit, uniform",
     CEILING: "scikit-learn refit, every answer",

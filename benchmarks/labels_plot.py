@@ -17,6 +17,7 @@ LINES: Final[dict[Name, tuple[str, str, float]]] = {  # colour, dashes, width
     ("sklearn", "passive"): ("#c0392b", "-", 1.6),
     ("sklearn", "least_positive"): ("#e08e0b", "-", 1.6),
     ("skactiveml", "variable"): ("#2e8b57", "-", 1.6),
+    ("skactiveml", "passive"): ("#2e8b57", "--", 1.2),
     ("river", "passive"): ("#8e5ba6", "-", 1.2),
     ("vw", "passive"): ("#7f8c8d", "-", 1.2),
     CEILING: ("#c0392b", ":", 1.6),
