@@ -69,7 +69,7 @@ def serve(feed: Path, outputs: Path, limit: int, floor: float) -> Served:
         products = data.stream[start : start + BATCH]
         members = snapshot.members(featurise(products, bits=trial.settings.bits))
         disagreement = policy.disagreement(members, snapshot.prevalence)
-        scores = members.mean(axis=2).astype(np.float32)
+        scores = snapshot.scores(members)
         kept.append((scores, scores >= snapshot.thresholds, disagreement))
         chance = budget.chances_for(combine(disagreement)).product
         for i, p in enumerate(chance.tolist(), start=start):

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from models.calibration import Calibration
 from models.counts import Counts
-from models.features import featurise
+from models.features import Features, featurise
 from models.hashing import integers, name_hash, poisson_counts
-from models.lessons import LearnerSettings, Lesson, Progress, bounds, check
+from models.lessons import LearnerSettings, Lesson, Progress, bounds, check, distinct, importance, sort_out
 from models.linear import Linear
 from models.replay import Memory
 from models.snapshot import Shelf, Snapshot
@@ -30,8 +31,7 @@ class Learner:
     """
 
     def __init__(self, outputs: Sequence[str], settings: LearnerSettings, *, seed: int, device: str = "cpu") -> None:
-        if len(set(outputs)) != len(outputs):
-            raise ValueError("an output is named twice")
+        distinct(outputs)
         self.outputs = tuple(outputs)
         self.settings, self.seed, self.version = settings, seed, 0
         self.device = torch.device(device)
@@ -42,8 +42,10 @@ class Learner:
         self._network = Network(self.outputs, settings, seed=seed, device=self.device)
         self._memory = Memory(self.outputs, limit=slots, positives=settings.memory_positives, key=str(seed))
         self._counts = Counts(width)
+        self._calibration = Calibration.within(settings, width)
         self._shelf = self._new_shelf()
         self._changed: list[Rows] = []
+        self._latest: Snapshot | None = None  # of the model as it is now
         self._hashes = np.asarray([name_hash(name) for name in self.outputs], np.uint64)
 
     def update(self, number: int, lessons: Sequence[Lesson]) -> Progress:
@@ -56,14 +58,18 @@ class Learner:
         self._follow(number)
         for lesson in lessons:
             check(lesson, len(self.outputs))
-        newest = {lesson.query: lesson for lesson in lessons}
-        forgotten = sum([self._forget(query) for query in newest])
-        known = [lesson for lesson in newest.values() if not np.isnan(lesson.targets).all()]
-        slots = self._remember(known, number)
+        known, withdrawn = sort_out(lessons)
+        features = featurise([lesson.product for lesson in known], bits=self.settings.bits)
+        self._calibration.forget(withdrawn)
+        if known and self._calibration.limit:
+            self._calibration.confront(known, self.snapshot().members(features), self._memory.slot_of)
+        forgotten = sum([self._forget(query) for query in (*withdrawn, *(lesson.query for lesson in known))])
+        slots = self._remember(known, features, number)
         loss, rehearsed = self._fit_linear(slots, number)
         steps = self._fit_network(slots, number)
         self._memory.sweep()
-        self.version = number
+        self._calibration.fit_if_due(self._counts.bias())
+        self.version, self._latest = number, None
         return Progress(
             version=number, lessons=len(known), forgotten=forgotten, steps=steps, rehearsed=rehearsed, loss=loss,
             remembered=len(self._memory), rows=self._directory.count,
@@ -77,8 +83,7 @@ class Learner:
 
         """
         self._follow(number)
-        if len(set(outputs)) != len(outputs):
-            raise ValueError("an output is named twice")
+        distinct(outputs)
         before = {name: k for k, name in enumerate(self.outputs)}
         sources = np.asarray([before.get(name, -1) for name in outputs], np.int64)
         linear, rows, _ = bounds(self.settings, len(outputs))
@@ -87,29 +92,33 @@ class Learner:
         self._network.rearrange(outputs, sources)
         self._memory.rearrange(outputs, sources)
         self._counts.rearrange(sources)
-        self.outputs, self.version = tuple(outputs), number
+        self._calibration.rearrange(sources)
+        self.outputs, self.version, self._latest = tuple(outputs), number, None
         self._hashes = np.asarray([name_hash(name) for name in self.outputs], np.uint64)
         self._shelf = self._new_shelf()
         self._changed = [np.arange(self._directory.count)]
 
     def snapshot(self) -> Snapshot:
         """The model as it is now, to serve; nothing that happens later touches it."""
+        if self._latest is not None:
+            return self._latest
         directory, network = self._directory, self._network
         changed = np.unique(np.concatenate(self._changed)) if self._changed else np.zeros(0, np.int64)
         self._shelf.put(changed, (self._linear.weights, self._linear.yes, network.embedding), directory.count)
         linear, yes, embedding = self._shelf.tables
         self._changed.clear()
         rarity, absent = directory.rarity(self._answered())
-        return Snapshot(
-            version=self.version, outputs=self.outputs, thresholds=np.full(len(self.outputs), 0.5, np.float32),
+        self._latest = Snapshot(
+            version=self.version, outputs=self.outputs, thresholds=self._calibration.thresholds.copy(),
             prevalence=self._counts.prevalence(), places=directory.places, shelves=self._shelf.places,
             linear=linear, yes=yes, embedding=embedding,
             seen=directory.seen[: directory.count].copy(), relevance=self._counts.relevance(),
             rarity=rarity, absent=absent, bias=self._counts.bias(),
             intercept=self._counts.bias() + self._linear.constant(), prior=network.prior, sketch=self.settings.sketch,
             mix=self.settings.mix if self._linear.width else 1.0, spread=self.settings.spread,
-            dense={name: value.clone() for name, value in network.served.items()},
+            scaling=self._calibration.scaling, dense={name: value.clone() for name, value in network.served.items()},
         )  # fmt: skip
+        return self._latest
 
     def state(self) -> State:
         """All that the future depends on, as tensors; of the tables only the rows in use."""
@@ -118,11 +127,9 @@ class Learner:
             "outputs": texts(self.outputs),
             "version": tensor([self.version]),
             "seed": tensor([self.seed]),
-            **prefixed("counts", self._counts.state()),
-            **prefixed("directory", self._directory.state()),
             **prefixed("linear", self._linear.state(count)),
             **prefixed("network", self._network.state(count)),
-            **prefixed("memory", self._memory.state()),
+            **{key: value for name, one in self._parts().items() for key, value in prefixed(name, one.state()).items()},
         }
 
     def restore(self, state: State) -> None:
@@ -135,18 +142,21 @@ class Learner:
         if tuple(names(state["outputs"])) != self.outputs or int(state["seed"][0]) != self.seed:
             raise ValueError("the state is of another learner: outputs or seed differ")
         self.version = int(state["version"][0])
-        self._counts.restore(part("counts", state))
-        self._directory.restore(part("directory", state))
+        for name, one in self._parts().items():
+            one.restore(part(name, state))
         size = len(self._directory.ids)
         self._linear.restore(part("linear", state), size)
         self._network.restore(part("network", state), size)
-        self._memory.restore(part("memory", state))
-        self._shelf = self._new_shelf()
+        self._shelf, self._latest = self._new_shelf(), None
         self._changed = [np.arange(self._directory.count)]
 
     def digest(self) -> str:
         """SHA-256 over the state, names and shapes included."""
         return digest(self.state())
+
+    def _parts(self) -> dict[str, Counts | Directory | Memory | Calibration]:
+        memory, calibration = self._memory, self._calibration
+        return {"counts": self._counts, "directory": self._directory, "memory": memory, "calibration": calibration}
 
     def _follow(self, number: int) -> None:
         if number != self.version + 1:
@@ -175,10 +185,9 @@ class Learner:
         known = rows >= 0
         return (rows, values) if known.all() else (rows[known], values[known])
 
-    def _remember(self, lessons: Sequence[Lesson], number: int) -> list[int]:
+    def _remember(self, lessons: Sequence[Lesson], features: Features, number: int) -> list[int]:
         if not lessons:
             return []
-        features = featurise([lesson.product for lesson in lessons], bits=self.settings.bits)
         rows, fresh = self._directory.admit(features.ids, number)
         size = len(self._directory.ids)
         self._linear.open(fresh, size)
@@ -197,16 +206,6 @@ class Learner:
     def _answered(self) -> float:
         return float(self._memory.everything.standing)
 
-    def _importance(self, slots: list[int]) -> Floats:
-        """How much answers count in training (n, K), by setting; one on average."""
-        s, memory = self.settings, self._memory
-        weights = memory.weights[slots]
-        if s.weights == "none":
-            return np.ones_like(weights)
-        among = memory.everything.slots
-        relative = weights / np.float32(memory.weights[among].mean() if among else 1.0)
-        return np.minimum(relative, np.float32(s.clip)) if s.weights == "clipped" else relative
-
     def _fit_linear(self, slots: list[int], number: int) -> tuple[float, int]:
         if not slots or not self._linear.width:
             return float("nan"), 0
@@ -217,7 +216,7 @@ class Learner:
         order = [*slots, *memory.choose(self.settings.rehearsals * len(slots), 0.0, "linear", number)]
         rarity, _ = directory.rarity(self._answered())
         bias = self._counts.bias()
-        cost = np.float32(self.settings.cost) * self._importance(order)
+        cost = np.float32(self.settings.cost) * importance(self.settings, order, memory)
         losses = []
         for place, slot in enumerate(order):
             rows, values = self._rows(slot)
@@ -244,6 +243,6 @@ class Learner:
             features = memory.batch(chosen)
             bag = weigh(features, self._directory.places, rarity, absent)
             counts = poisson_counts(memory.hashes[chosen], self._hashes, s.members)
-            weights = counts * self._importance(chosen)[:, :, None]
+            weights = counts * importance(s, chosen, memory)[:, :, None]
             self._changed.append(self._network.step(features, bag, bias, memory.targets[chosen], weights))
         return steps

@@ -1,5 +1,6 @@
 """What the learner takes in and gives back, and all that can be set about learning."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -7,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.messages import Product
+from models.replay import Memory
+from models.table import Floats
 
 _FEWEST_ROWS: Final = 16_384  # below this many rows the linear path would forget faster than it learns
 
@@ -39,6 +42,10 @@ class LearnerSettings:
     rate_rows: float = 0.2
     decay: float = 0.01  # of dense weights
     average: float = 0.98  # of the served dense weights, per step
+    calibration: Literal["platt", "none"] = "platt"
+    window: int = 2_000  # newest answered products that it is fitted on
+    refit: int = 64  # answered products between two fits, fewer at first
+    target: Literal["f1", "half"] = "f1"  # of the thresholds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +90,29 @@ def check(lesson: Lesson, outputs: int) -> None:
         raise ValueError(f"query {lesson.query}: a target outside [0, 1]")
     if not bool(np.all((chance > 0.0) & (chance <= 1.0))):
         raise ValueError(f"query {lesson.query}: a chance outside (0, 1]")
+
+
+def distinct(outputs: Sequence[str]) -> None:
+    """Raise ValueError if an output is named twice."""
+    if len(set(outputs)) != len(outputs):
+        raise ValueError("an output is named twice")
+
+
+def sort_out(lessons: Sequence[Lesson]) -> tuple[list[Lesson], list[str]]:
+    """The newest lesson of each query, and the queries to forget as theirs says nothing."""
+    newest = {lesson.query: lesson for lesson in lessons}
+    known = [lesson for lesson in newest.values() if not np.isnan(lesson.targets).all()]
+    return known, [query for query, lesson in newest.items() if np.isnan(lesson.targets).all()]
+
+
+def importance(settings: LearnerSettings, slots: list[int], memory: Memory) -> Floats:
+    """How much remembered answers count in training (n, K), by setting; one on average."""
+    weights = memory.weights[slots]
+    if settings.weights == "none":
+        return np.ones_like(weights)
+    among = memory.everything.slots
+    relative = weights / np.float32(memory.weights[among].mean() if among else 1.0)
+    return np.minimum(relative, np.float32(settings.clip)) if settings.weights == "clipped" else relative
 
 
 def bounds(settings: LearnerSettings, outputs: int) -> tuple[bool, int, int]:

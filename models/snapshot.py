@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models import network
+from models import network, platt
 from models.counts import Relevance
 from models.features import Features
 from models.table import Floats, Rows, extend, weigh
@@ -41,6 +41,7 @@ class Snapshot:
     sketch: int
     mix: float
     spread: float
+    scaling: platt.Scaling
 
     @property
     def bits(self) -> int:
@@ -48,7 +49,7 @@ class Snapshot:
         return len(self.places).bit_length() - 1
 
     def members(self, features: Features) -> Floats:
-        """Every member's probability of yes: (n, K, M)."""
+        """Every member's probability of yes: (n, K, M). They are for asking; what to believe are the scores."""
         bag = weigh(features, self.places, self.rarity, self.absent)
         rows, columns = np.unique(bag.rows, return_inverse=True)
         at = self.shelves[rows]
@@ -64,8 +65,12 @@ class Snapshot:
             probabilities: Floats = torch.sigmoid(blended).cpu().numpy()
         return probabilities
 
+    def scores(self, members: Floats) -> Floats:
+        """Calibrated scores (n, K) for what the members said; an output ranks products as the members' mean does."""
+        return self.scaling.scores(members.mean(axis=2, dtype=np.float32))
+
     def _on(self, values: Floats) -> Tensor:
-        return torch.from_numpy(values).to(self.prior.device)
+        return torch.tensor(values, device=self.prior.device)  # copied, as in training
 
 
 class Shelf:

@@ -21,7 +21,7 @@ from service.ledger_file import LedgerUnusable
 
 log = structlog.get_logger("checkpoints")
 
-FORMAT: Final = 1  # another one whenever the same batches make another learner: older checkpoints are then passed over
+FORMAT: Final = 2  # another one whenever the same batches make another learner: older checkpoints are then passed over
 
 
 class Restored(NamedTuple):

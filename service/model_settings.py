@@ -18,6 +18,7 @@ BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
     "mix": (0.0, 1.0),
     "balanced": (0.0, 1.0),
     "average": (0.0, 1.0),
+    "window": (16, 2**20),
 }
 
 

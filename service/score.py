@@ -61,7 +61,7 @@ def score(
     features = featurise(products, bits=snapshot.bits)
     times.append(clock())
     members = snapshot.members(features)
-    scores = members.mean(axis=2, dtype=np.float32)  # (n, K)
+    scores = snapshot.scores(members)  # (n, K)
     times.append(clock())
     judged = asking.judge(members, snapshot, scale)
     draws = np.array([draw(asking.key, asking.stream, place.arrival) for place in places], dtype=np.float64)

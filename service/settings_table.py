@@ -52,6 +52,10 @@ MODEL: Final[Mapping[str, str]] = {
     "rate_rows": "learning rate of the embeddings",
     "decay": "weight decay of the dense weights",
     "average": "how slowly the served weights follow the learner's, per step",
+    "calibration": "`platt` fits scores to the newest answers; `none` leaves them, with thresholds of one half",
+    "window": "newest answered products that scores are calibrated by",
+    "refit": "answered products from one calibration to the next; fewer at first",
+    "target": "what thresholds aim at: the best F1 of each output, or `half`",
 }
 
 

@@ -196,7 +196,7 @@ def mistakes(shape: tuple[int, ...], trial: Trial) -> NDArray[np.bool_]:
 
 def _score(snapshot: Snapshot, exam: Features, truth: NDArray[np.bool_]) -> tuple[float, float]:
     parts = [
-        snapshot.members(exam.take(np.arange(first, min(first + _SLICE, len(exam))))).mean(axis=2)
+        snapshot.scores(snapshot.members(exam.take(np.arange(first, min(first + _SLICE, len(exam))))))
         for first in range(0, len(exam), _SLICE)
     ]
     scores = np.concatenate(parts)
