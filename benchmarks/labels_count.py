@@ -77,7 +77,7 @@ class Reach:
 def reach(reports: Sequence[Report], quality: float) -> Reach:
     """The labels to a quality of one system on one feed, a report per seed."""
     values = tuple(labels_to(report["points"], quality) for report in reports)
-    return Reach(values, min(report["points"][-1]["labels"] for report in reports))
+    return Reach(values, min((report["points"][-1]["labels"] for report in reports), default=0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,7 @@ def named(best: tuple[Name, Reach] | None) -> str:
 
 
 def ratio(ours: Reach, peer: tuple[Name, Reach] | None) -> str:
-    if peer is None or peer[1].mean is None:
-        return ""
-    return f"> {ours.ended / peer[1].mean:.2f}" if ours.mean is None else f"{ours.mean / peer[1].mean:.2f}"
+    return "" if peer is None else between(ours, peer[1])
 
 
 def verdict(ours: tuple[Name, Reach] | None, peer: tuple[Name, Reach] | None) -> str:
@@ -86,6 +84,42 @@ def losses(feeds: Sequence[Feed]) -> Iterator[str]:
                 times = ours[1].mean / peer[1].mean
                 worse.append(f"{percent(level)} ({times:.2f} times the labels; {NAMES[peer[0]]})")
         yield f"- {feed.name}: " + ("behind at " + ", ".join(worse) if worse else "not behind at any level") + "."
+
+
+def apart(feeds: Sequence[Feed]) -> Iterator[str]:
+    """Ratios of labels with the learner or the asking alone changed, over the seeds both have."""
+    random = ("askance", "random")
+    pairs = {
+        "learner alone: Askance, random / scikit-learn refit, uniform": (random, ("sklearn", "passive")),
+        "asking alone: Askance, iwal / random": (("askance", "iwal"), random),
+        "Askance, iwal-rare / random": (DEFAULT, random),
+        "VariableUncertainty / SGD, uniform": (("skactiveml", "variable"), ("skactiveml", "passive")),
+        "refit, least positive / uniform": (("sklearn", "least_positive"), ("sklearn", "passive")),
+    }
+    rows = []
+    for feed in feeds:
+        for level in LEVELS:
+            cells = []
+            for pair in pairs.values():
+                found = [feed.reports.get(name, []) for name in pair]
+                seeds = set.intersection(*({report["seed"] for report in reports} for reports in found))
+                same = ([report for report in reports if report["seed"] in seeds] for reports in found)
+                first, second = (reach(reports, level * feed.ceiling) for reports in same)
+                cells.append(between(first, second))
+            if any(cells):
+                rows.append([feed.name, percent(level), *cells])
+    yield from table(["feed", "of the ceiling", *pairs], rows, words=2)
+
+
+def between(first: Reach, second: Reach) -> str:
+    """The ratio of two; a bound on it where one of them was not reached."""
+    if first.mean is not None and second.mean is not None:
+        return f"{first.mean / second.mean:.2f}"
+    if second.mean is not None and first.ended:
+        return f"> {first.ended / second.mean:.2f}"
+    if first.mean is not None and second.ended:
+        return f"< {first.mean / second.ended:.2f}"
+    return ""
 
 
 def every(feeds: Sequence[Feed]) -> Iterator[str]:
@@ -149,7 +183,8 @@ def write(page: Path, reports: Sequence[Report], planned: int) -> None:
     from labels_plot import plot  # noqa: PLC0415 - tables go without
 
     feeds = [feed for feed in collect(reports) if DEFAULT in feed.reports]
-    lines = [*made(reports, planned), "", *summary(feeds), "", *losses(feeds), "", "## Every answer, in one pass", ""]
+    lines = [*made(reports, planned), "", *summary(feeds), "", *losses(feeds), "", "## Learner and asking apart", ""]
+    lines += [*apart(feeds), "", "## Every answer, in one pass", ""]
     lines += [*every(feeds), ""]
     for feed in feeds:
         lines += of_feed(feed)

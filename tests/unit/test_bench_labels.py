@@ -95,3 +95,10 @@ def test_runs_of_harder_streams_are_kept_apart(count, page):
 
     assert feed.reports["askance", "iwal-rare"] == [plain]
     assert "| toys | Askance iwal-rare | 0.400 |  | 0.200 |  |  |  |" in list(page.hard([plain, late]))
+
+
+def test_a_ratio_to_what_was_not_reached_is_a_bound(count, page):
+    assert page.between(count.Reach((300.0,), 800), count.Reach((600.0,), 800)) == "0.50"
+    assert page.between(count.Reach((None,), 900), count.Reach((600.0,), 800)) == "> 1.50"
+    assert page.between(count.Reach((200.0,), 900), count.Reach((None,), 800)) == "< 0.25"
+    assert not page.between(count.Reach((None,), 900), count.Reach((None,), 800))
