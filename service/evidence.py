@@ -11,30 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from models.coding import decode
 from models.estimates import guesses
 from models.messages import Query, Tally
-from models.sums import Sums, nothing, of_answers, of_arrivals, unpack
+from models.sums import Sums, nothing, of_arrivals, unpack
+from service.epochs import Asked, Epoch, as_epoch, summed
 
 SMALL: Final = 256  # arrivals; a block that must wait and is smaller takes in the next one
-
-
-class Epoch(NamedTuple):
-    """A stretch of arrivals that is evaluated by itself."""
-
-    number: int
-    reason: str
-    at: float  # seconds since 1970; arrivals scored from then on belong to it
-    outputs: tuple[str, ...]
-    guess: NDArray[np.float64]  # (2, K) of the variance, from before
-    floor: float  # least chance of asking; 0 while no query is known, and nothing can be said
-    n: int  # arrivals evaluated
-    asked: int  # of them
-    lost: int  # of those asked about: the query never came to the ledger
-    sums: Sums
 
 
 class _Block(NamedTuple):
@@ -45,13 +29,6 @@ class _Block(NamedTuple):
     asked: int
     known: int
     sums: bytes
-
-
-class Asked(NamedTuple):
-    """What the sums need of one query."""
-
-    query: Query
-    shares: Mapping[str, float]
 
 
 class Evidence:
@@ -77,11 +54,11 @@ class Evidence:
         row = self._sql.execute(
             "SELECT * FROM epochs WHERE number = ifnull(?, (SELECT max(number) FROM epochs))", (number,)
         ).fetchone()
-        return None if row is None else _epoch(*row)
+        return None if row is None else as_epoch(*row)
 
     def epochs(self) -> list[Epoch]:
         """All epochs, in order."""
-        return [_epoch(*row) for row in self._sql.execute("SELECT * FROM epochs ORDER BY number")]
+        return [as_epoch(*row) for row in self._sql.execute("SELECT * FROM epochs ORDER BY number")]
 
     # What comes in
 
@@ -135,7 +112,7 @@ class Evidence:
         """Take in that the answers to a query that is evaluated in an epoch changed."""
         epoch = self.epoch(number)
         if epoch is not None and before != after and len(query.scores) == 4 * len(epoch.outputs):
-            old, new = (_summed([Asked(query, shares)], epoch.outputs) for shares in (before, after))
+            old, new = (summed([Asked(query, shares)], epoch.outputs) for shares in (before, after))
             self._write(number, (epoch.sums + (new - old)).pack())
 
     def _write(self, number: int, sums: bytes) -> None:
@@ -181,7 +158,7 @@ class Evidence:
         assert epoch is not None
         span = (*place, block.first, block.last)
         asked = list(self._asked(epoch, "topic = ? AND partition = ? AND arrived BETWEEN ? AND ?", span))
-        sums = epoch.sums + unpack(block.sums, len(epoch.outputs)) + _summed(asked, epoch.outputs)
+        sums = epoch.sums + unpack(block.sums, len(epoch.outputs)) + summed(asked, epoch.outputs)
         floors = [entry.query.because.floor for entry in asked] + ([epoch.floor] if epoch.floor else [])
         self._sql.execute(
             "UPDATE epochs SET sums = ?, floor = ?, n = n + ?, asked = asked + ?, lost = lost + ? WHERE number = ?",
@@ -219,42 +196,5 @@ class Evidence:
         for asked in self._asked(epoch, "epoch = ?", (number,)):
             held.append(asked)
             if len(held) == SMALL:
-                total, held = total + _summed(held, epoch.outputs), []
-        return total + _summed(held, epoch.outputs)
-
-
-def _epoch(
-    number: int,
-    reason: str,
-    at: float,
-    outputs: bytes,
-    guess: bytes,
-    floor: float,
-    n: int,
-    asked: int,
-    lost: int,
-    sums: bytes,
-) -> Epoch:
-    names = msgspec.msgpack.decode(outputs, type=tuple[str, ...])
-    return Epoch(
-        number, reason, at, names, np.frombuffer(guess, "<f8").reshape(2, -1), floor, n, asked, lost,
-        unpack(sums, len(names)),
-    )  # fmt: skip
-
-
-def _summed(asked: Sequence[Asked], outputs: Sequence[str]) -> Sums:
-    """The part of some queries in the sums."""
-    place = {name: k for k, name in enumerate(outputs)}
-    shape = (len(asked), len(outputs))
-    chance, shares = np.full(shape, np.nan), np.full(shape, np.nan)
-    scores, positive = np.zeros(shape), np.zeros(shape, np.bool_)
-    for row, (query, said) in enumerate(asked):
-        columns = [place[name] for name in query.ask if name in place]
-        chance[row, columns] = (
-            query.chance if isinstance(query.chance, float) else [query.chance[outputs[k]] for k in columns]
-        )
-        scores[row] = np.frombuffer(query.scores, "<f4")
-        positive[row, [place[name] for name in query.positive if name in place]] = True
-        for k in columns:
-            shares[row, k] = said.get(outputs[k], np.nan)
-    return of_answers(chance, scores, positive, shares)
+                total, held = total + summed(held, epoch.outputs), []
+        return total + summed(held, epoch.outputs)

@@ -8,7 +8,8 @@ import numpy as np
 
 from models.estimates import Figures, Interval, basis, combine, figures, guesses, unanswered_range
 from models.sums import nothing
-from service.evidence import Epoch, Evidence
+from service.epochs import Epoch
+from service.evidence import Evidence
 
 ALPHA: Final = 0.05
 LAUNCH: Final = "since launch"

@@ -10,7 +10,7 @@ from models.estimates import guesses
 from models.messages import OutputTally
 from models.sums import nothing, of_answers, of_arrivals
 from service.drawing import draw
-from service.evidence import Epoch
+from service.epochs import Epoch
 from service.report import Report, claim, make_report, section, since_launch
 
 
