@@ -65,7 +65,7 @@ class AskanceClassifier(base.MultiLabelClassifier):  # type: ignore[misc]  # riv
             return {}
         if self._snapshot is None:
             self._snapshot = self._learner.snapshot()
-        scores = self._snapshot.members(featurise([as_product(x)], bits=self.bits)).mean(axis=(0, 2))
+        (scores,) = self._snapshot.scores(self._snapshot.members(featurise([as_product(x)], bits=self.bits)))
         return {
             output: {False: 1.0 - score, True: score}
             for output, score in zip(self._learner.outputs, scores.tolist(), strict=True)
