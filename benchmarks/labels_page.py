@@ -1,5 +1,6 @@
 """The page of `labels.py`: tables between its two marks."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -65,7 +66,7 @@ def verdict(ours: tuple[Name, Reach] | None, peer: tuple[Name, Reach] | None) ->
     if peer is None or peer[1].mean is None:
         return "no peer reaches it"
     if ours is None or ours[1].mean is None:
-        return "missed: not reached"
+        return "open: reached by nobody in budget" if peer[0] in EVERY else "missed: not reached"
     off = ours[1].mean / peer[1].mean - TARGET
     return f"met, by {-off:.2f}" if off <= 0 else f"missed, by {off:.2f}"
 
@@ -73,17 +74,19 @@ def verdict(ours: tuple[Name, Reach] | None, peer: tuple[Name, Reach] | None) ->
 def losses(feeds: Sequence[Feed]) -> Iterator[str]:
     """Feeds and levels where a peer needs fewer labels than the best of Askance, in words."""
     for feed in feeds:
-        worse = []
+        worse, unsettled = [], []
         for level in LEVELS:
             peer, ours = feed.best(level, ours=False), feed.best(level, ours=True)
-            if peer is None or peer[1].mean is None:
-                continue
-            if ours is None or ours[1].mean is None:
+            if ours is not None and peer is not None:
+                times = (ours[1].mean or 0.0) / (peer[1].mean or math.inf)
+                worse += [f"{percent(level)} ({times:.2f} times the labels; {NAMES[peer[0]]})"] if times > 1 else []
+            elif peer is not None and peer[0] not in EVERY:
                 worse.append(f"{percent(level)} (not reached; {NAMES[peer[0]]})")
-            elif ours[1].mean > peer[1].mean:
-                times = ours[1].mean / peer[1].mean
-                worse.append(f"{percent(level)} ({times:.2f} times the labels; {NAMES[peer[0]]})")
-        yield f"- {feed.name}: " + ("behind at " + ", ".join(worse) if worse else "not behind at any level") + "."
+            elif ours is None:
+                unsettled.append(percent(level))
+        text = "behind at " + ", ".join(worse) if worse else "not behind at any level that was reached"
+        unsettled_text = f"; {', '.join(unsettled)} was reached by nobody within the budget" if unsettled else ""
+        yield f"- {feed.name}: {text}{unsettled_text}."
 
 
 def apart(feeds: Sequence[Feed]) -> Iterator[str]:
@@ -132,6 +135,9 @@ def every(feeds: Sequence[Feed]) -> Iterator[str]:
             labels = f"{ours[0]['points'][-1]['labels']:,}"
             figures = [labels, f"{feed.ceiling:.3f}", f"{end:.3f}", f"{end - feed.ceiling:+.3f}"]
             rows.append([feed.name, *figures, *seconds])
+    if not rows:
+        yield "Not among the runs so far."
+        return
     heading = ["feed", "labels", "ceiling", "Askance", "difference", "Askance, seconds", "scikit-learn, seconds"]
     yield from table(heading, rows, words=1)
 
