@@ -85,7 +85,9 @@ def losses(feeds: Sequence[Feed]) -> Iterator[str]:
             elif ours is None:
                 unsettled.append(percent(level))
         text = "behind at " + ", ".join(worse) if worse else "not behind at any level that was reached"
-        unsettled_text = f"; {', '.join(unsettled)} was reached by nobody in every seed within the budget" if unsettled else ""
+        unsettled_text = (
+            f"; {', '.join(unsettled)} was reached by nobody in every seed within the budget" if unsettled else ""
+        )
         yield f"- {feed.name}: {text}{unsettled_text}."
 
 
