@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 Doubles = NDArray[np.float64]
 
 _RAREST: Final = 0.001  # prevalence below which outputs are alike
+_SURE: Final = 0.1  # of the disagreement is left where an output is sure to be yes
 
 
 class Policy(Protocol):
@@ -69,6 +70,21 @@ class IwalRare:
         return Iwal().disagreement(members, prevalence) * weights
 
 
+class IwalNovel:
+    """`iwal-rare`, less so the surer one output is a yes: what no output claims is likely something new.
+
+    Members share most of what they know, so they may all turn a novel product down and dispute none of it.
+    """
+
+    name: Final = "iwal-novel"
+
+    def disagreement(self, members: NDArray[np.float32], prevalence: Doubles) -> Doubles:
+        claimed = members.mean(axis=2, dtype=np.float64).max(axis=1, initial=0.0)
+        unclaimed = (1.0 - claimed + _SURE) / (1.0 + _SURE)
+        novel: Doubles = IwalRare().disagreement(members, prevalence) * unclaimed[:, None]
+        return novel
+
+
 def loss_difference(members: Doubles, clip: Doubles) -> Doubles:
     """Max over two members and both answers of the difference of clipped log losses, in [0, 1], in closed form.
 
@@ -88,5 +104,5 @@ def loss_difference(members: Doubles, clip: Doubles) -> Doubles:
 
 
 POLICIES: Final[Mapping[str, Policy]] = MappingProxyType(
-    {policy.name: policy for policy in (Random(), Iwal(), IwalRare())}
+    {policy.name: policy for policy in (Random(), Iwal(), IwalRare(), IwalNovel())}
 )

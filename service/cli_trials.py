@@ -136,7 +136,7 @@ def simulate(
     feed: Feed,
     outputs: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="Outputs file.")],
     report: Annotated[Path, typer.Option(help="Where the report goes, as JSON.")],
-    policy: Annotated[str | None, typer.Option(help="random, iwal or iwal-rare; default: of the settings.")] = None,
+    policy: Annotated[str | None, typer.Option(help="A policy by name; default: of the settings.")] = None,
     rate: Annotated[float | None, typer.Option(min=0.0001, max=1.0, help="Share of products asked about.")] = None,
     labels: Annotated[int | None, typer.Option(min=1, help="Products asked about in all.")] = None,
     order: Annotated[Order, typer.Option(help="By a hash of seed and id, or as in the file.")] = Order.SHUFFLED,

@@ -71,7 +71,9 @@ class KafkaSettings(Group):
 class AskingSettings(Group):
     """Deciding whom to ask."""
 
-    policy: Literal["random", "iwal", "iwal-rare"] = Field("iwal-rare", description="rule that makes the chance")
+    policy: Literal["random", "iwal", "iwal-rare", "iwal-novel"] = Field(
+        "iwal-rare", description="rule that makes the chance"
+    )
     unit: Literal["product", "output"] = Field("product", description="ask about whole products, or single outputs")
     share: Share = Field(0.1, description="share of arrivals to ask about")
     labels_per_hour: float | None = Field(

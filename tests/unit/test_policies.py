@@ -9,7 +9,7 @@ PREVALENCE = np.array([0.04, 0.5, 0.5])
 
 def test_policies_are_known_by_their_names():
     assert [(name, policy.name) for name, policy in POLICIES.items()] == [
-        (n, n) for n in ("random", "iwal", "iwal-rare")
+        (n, n) for n in ("random", "iwal", "iwal-rare", "iwal-novel")
     ]
 
 
@@ -41,3 +41,15 @@ def test_outputs_hardly_ever_seen_are_equally_rare():
 
     disagreement = POLICIES["iwal-rare"].disagreement(members, np.array([0.0001, 0.001]))
     assert disagreement[0] == pytest.approx(POLICIES["iwal"].disagreement(members, np.array([0.0001, 0.001]))[0])
+
+
+def test_what_no_output_claims_counts_more_than_what_one_is_sure_of():
+    claimed = np.array([[[0.2, 0.4], [1.0, 1.0]]], np.float32)
+    unclaimed = np.array([[[0.2, 0.4], [0.0, 0.0]]], np.float32)
+    prevalence = np.array([0.1, 0.1])
+
+    (one,), (other,) = (POLICIES["iwal-novel"].disagreement(members, prevalence) for members in (claimed, unclaimed))
+    (plain,) = POLICIES["iwal-rare"].disagreement(claimed, prevalence)
+
+    assert one[0] == pytest.approx(plain[0] * 0.1 / 1.1)
+    assert other[0] == pytest.approx(plain[0] * 0.8 / 1.1)
