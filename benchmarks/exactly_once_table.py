@@ -33,6 +33,7 @@ QUALITY = """
 
 Macro average precision (outputs with at least five positives in the stretch) of the scores **as they were served**,
 before anybody had answered, over stretches of {window:,} arrivals in the feed's own order.
+After a kill the service first scores what has piled up and learns as it goes, so quality comes later.
 
 | arrivals | {heads} |
 | --- | {dashes} |
