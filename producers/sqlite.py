@@ -113,9 +113,13 @@ def _prepare(db: sqlite3.Connection, path: Path, *, durable: bool) -> None:
 
 
 def _check_version(db: sqlite3.Connection, path: Path) -> None:
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    db.execute("BEGIN")  # of one moment: somebody else may be making the file
+    try:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        db.execute("ROLLBACK")
     if tables and application != APPLICATION:
         raise LogRefused(f"{path} is a database of another program: name another folder for the data")
     if version > SCHEMA:

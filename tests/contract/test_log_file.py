@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,7 +14,7 @@ from consumers.port import LogRefused, LogUnavailable
 from models.records import Outgoing, Position
 from producers.port import DeliveryFailed
 from producers.sqlite import FILE, SqliteWriter, connect, fault
-from producers.topics import Topic
+from producers.topics import Topic, topics
 
 BEGINNING = Position(group="own")
 
@@ -258,3 +259,14 @@ def test_processes_write_at_once_and_none_is_lost(sqlite_log):
     assert [(process.communicate(timeout=60), process.returncode)[1] for process in processes] == [0] * 4
     records = sqlite_log.reader("plain", start=BEGINNING).poll(1_000_000, 0)
     assert [record.offset for record in records] == list(range(4 * 40 * 25))
+
+
+def test_many_may_make_the_log_at_once(tmp_path):
+    def made(path):
+        SqliteWriter(path, topics=topics()).close()
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        for turn in range(25):
+            path = tmp_path / f"{turn}.sqlite"
+            assert all(pool.map(made, [path] * 8))
