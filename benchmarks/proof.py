@@ -29,6 +29,7 @@ from models.estimates import combine as figures_of
 from models.features import featurise
 from models.learner import Learner, Lesson
 from models.policies import POLICIES
+from models.view import View
 from service.simulate import Trial, load
 
 ALPHA: Final = 0.05
@@ -67,10 +68,9 @@ def serve(feed: Path, outputs: Path, limit: int, floor: float) -> Served:
     kept: list[tuple[Any, ...]] = []
     for start in range(0, len(data.stream), BATCH):
         products = data.stream[start : start + BATCH]
-        members = snapshot.members(featurise(products, bits=trial.settings.bits))
-        disagreement = policy.disagreement(members, snapshot.prevalence)
-        scores = snapshot.scores(members)
-        kept.append((scores, scores >= snapshot.thresholds, disagreement))
+        view = View.of(featurise(products, bits=trial.settings.bits), snapshot)
+        disagreement = policy.disagreement(view)
+        kept.append((view.scores, view.scores >= snapshot.thresholds, disagreement))
         chance = budget.chances_for(combine(disagreement)).product
         for i, p in enumerate(chance.tolist(), start=start):
             if draw(b"proof", data.name, f"products/0/{i}") < p:

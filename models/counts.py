@@ -75,6 +75,11 @@ class Counts:
         share: NDArray[np.float64] = np.clip((yes + 0.05 * unit) / (answers + unit), 1e-4, 0.9999)
         return share
 
+    def arrivals(self) -> NDArray[np.float64]:
+        """How many arrivals the answers of each output stand for (K,): the sum of their weights."""
+        arrivals: NDArray[np.float64] = np.maximum(self._weighted[1], 0.0)
+        return arrivals
+
     def bias(self) -> Floats:
         """The logit of the prevalence."""
         prevalence = self.prevalence()

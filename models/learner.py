@@ -113,6 +113,7 @@ class Learner:
             prevalence=self._counts.prevalence(), places=directory.places, shelves=self._shelf.places,
             linear=linear, yes=yes, embedding=embedding,
             seen=directory.seen[: directory.count].copy(), relevance=self._counts.relevance(),
+            arrivals=self._counts.arrivals(), cost=self.settings.cost,
             rarity=rarity, absent=absent, bias=self._counts.bias(),
             intercept=self._counts.bias() + self._linear.constant(), prior=network.prior, sketch=self.settings.sketch,
             mix=self.settings.mix if self._linear.width else 1.0, spread=self.settings.spread,

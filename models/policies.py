@@ -7,6 +7,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.view import View
+
 Doubles = NDArray[np.float64]
 
 _RAREST: Final = 0.001  # prevalence below which outputs are alike
@@ -21,13 +23,10 @@ class Policy(Protocol):
         """Its name in settings, messages and reports."""
         ...
 
-    def disagreement(self, members: NDArray[np.float32], prevalence: Doubles) -> Doubles:
-        """How much the members disagree (n, K), in [0, 1]; depends on the arrival and the past alone.
+    def disagreement(self, view: View) -> Doubles:
+        """How much there is to learn about each output of each arrival (n, K), in [0, 1].
 
-        Args:
-            members: (n, K, M) probabilities of yes.
-            prevalence: (K,) how common each output is thought to be.
-
+        It depends on the arrival and on the past alone, as the snapshot has it.
         """
         ...
 
@@ -37,9 +36,8 @@ class Random:
 
     name: Final = "random"
 
-    def disagreement(self, members: NDArray[np.float32], prevalence: Doubles) -> Doubles:
-        del prevalence
-        return np.ones(members.shape[:2])
+    def disagreement(self, view: View) -> Doubles:
+        return np.ones(view.members.shape[:2])
 
 
 class Iwal:
@@ -51,8 +49,9 @@ class Iwal:
 
     name: Final = "iwal"
 
-    def disagreement(self, members: NDArray[np.float32], prevalence: Doubles) -> Doubles:
-        return loss_difference(members.astype(np.float64), np.minimum(0.01, np.maximum(prevalence, 4e-4) / 4.0))
+    def disagreement(self, view: View) -> Doubles:
+        clip = np.minimum(0.01, np.maximum(view.prevalence, 4e-4) / 4.0)
+        return loss_difference(view.members.astype(np.float64), clip)
 
 
 class IwalRare:
@@ -64,10 +63,10 @@ class IwalRare:
 
     name: Final = "iwal-rare"
 
-    def disagreement(self, members: NDArray[np.float32], prevalence: Doubles) -> Doubles:
-        common = np.maximum(prevalence, _RAREST)
+    def disagreement(self, view: View) -> Doubles:
+        common = np.maximum(view.prevalence, _RAREST)
         weights: Doubles = np.sqrt(common.min(initial=1.0) / common)
-        return Iwal().disagreement(members, prevalence) * weights
+        return Iwal().disagreement(view) * weights
 
 
 class IwalNovel:
@@ -78,10 +77,10 @@ class IwalNovel:
 
     name: Final = "iwal-novel"
 
-    def disagreement(self, members: NDArray[np.float32], prevalence: Doubles) -> Doubles:
-        claimed = members.mean(axis=2, dtype=np.float64).max(axis=1, initial=0.0)
+    def disagreement(self, view: View) -> Doubles:
+        claimed = view.members.mean(axis=2, dtype=np.float64).max(axis=1, initial=0.0)
         unclaimed = (1.0 - claimed + _SURE) / (1.0 + _SURE)
-        novel: Doubles = IwalRare().disagreement(members, prevalence) * unclaimed[:, None]
+        novel: Doubles = IwalRare().disagreement(view) * unclaimed[:, None]
         return novel
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from models import network, platt
 from models.counts import Relevance
 from models.features import Features
-from models.table import Floats, Rows, extend, weigh
+from models.table import Bag, Floats, Rows, extend, weigh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class Snapshot:
     yes: Floats  # (shelf, K) positive answers about products that have the feature
     embedding: Floats  # (shelf, width)
     seen: Floats  # (rows,) answered products that have the feature
+    arrivals: NDArray[np.float64]  # (K,) that the answers stand for: the sum of their weights
+    cost: float  # of the linear path
     relevance: Relevance
     rarity: Floats
     absent: float  # rarity of a feature without a row
@@ -52,12 +54,8 @@ class Snapshot:
         """Every member's probability of yes: (n, K, M). They are for asking; what to believe are the scores."""
         bag = weigh(features, self.places, self.rarity, self.absent)
         rows, columns = np.unique(bag.rows, return_inverse=True)
-        at = self.shelves[rows]
-        linear = np.tile(self.intercept, (len(features), 1))
-        if self.linear.shape[1]:
-            weights = self.linear[at] * self.relevance.of(self.yes[at], self.seen[rows])
-            linear += bag.matrix(bag.twice, columns, len(rows)) @ weights
-        embedded = bag.matrix(bag.values, columns, len(rows)) @ self.embedding[at]
+        linear = self._logits(bag, rows, columns)
+        embedded = bag.matrix(bag.values, columns, len(rows)) @ self.embedding[self.shelves[rows]]
         sketched = network.sketch(features, bag.everything, self.sketch)
         with torch.inference_mode():
             said = network.logits(self.dense, self.prior, self._on(embedded), self._on(sketched), self._on(self.bias))
@@ -65,9 +63,36 @@ class Snapshot:
             probabilities: Floats = torch.sigmoid(blended).cpu().numpy()
         return probabilities
 
+    def linear_path(self, features: Features) -> tuple[Floats, Floats]:
+        """What the linear path alone says, and how easily it is moved.
+
+        Returns:
+            logits (n, K); and how far each would move per unit of the share of an answer about that product (n, K):
+            the product's squared length as the output weighs its features, and one for the intercept.
+
+        """
+        bag = weigh(features, self.places, self.rarity, self.absent)
+        rows, columns = np.unique(bag.rows, return_inverse=True)
+        lengths = np.ones((len(features), len(self.outputs)), np.float32)
+        if self.linear.shape[1]:
+            squares = bag.matrix(np.square(bag.values), columns, len(rows))
+            lengths += squares @ self.relevance.of(self.yes[self.shelves[rows]], self.seen[rows])
+            # Features never learnt from would get a row with the answer.
+            none = np.zeros((1, len(self.outputs)), np.float32)
+            lengths += np.maximum(1.0 - squares.sum(axis=1), 0.0)[:, None] * self.relevance.of(none, none[:, 0])
+        return self._logits(bag, rows, columns), lengths
+
     def scores(self, members: Floats) -> Floats:
         """Calibrated scores (n, K) for what the members said; an output ranks products as the members' mean does."""
         return self.scaling.scores(members.mean(axis=2, dtype=np.float32))
+
+    def _logits(self, bag: Bag, rows: Rows, columns: Rows) -> Floats:
+        logits = np.tile(self.intercept, (len(bag.lengths), 1))
+        if self.linear.shape[1]:
+            at = self.shelves[rows]
+            weights = self.linear[at] * self.relevance.of(self.yes[at], self.seen[rows])
+            logits += bag.matrix(bag.twice, columns, len(rows)) @ weights
+        return logits
 
     def _on(self, values: Floats) -> Tensor:
         return torch.tensor(values, device=self.prior.device)  # copied, as in training

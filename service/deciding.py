@@ -13,6 +13,7 @@ from models.messages import Because, OutputTally, Prediction, Product, Query, Ta
 from models.policies import Policy
 from models.records import Outgoing, Record
 from models.snapshot import Snapshot
+from models.view import View
 
 MOST_TERMS: Final = 100  # outputs whose terms a query explains
 KEY_KEPT: Final = 1_000  # bytes of the key of a record that is turned away
@@ -36,12 +37,13 @@ class Asking:
         """The share of arrivals wanted: the audit floor alone once every output is finished."""
         return self.p_min if outputs and self.finished.issuperset(outputs) else self.share
 
-    def judge(self, members: NDArray[np.float32], snapshot: Snapshot, scale: float) -> "Judged":
-        """Turn what the members say into chances, in arrival order, starting from the budget's `scale`."""
-        counted = np.array([name not in self.finished for name in snapshot.outputs], dtype=np.float64)
-        disagreement = self.policy.disagreement(members, snapshot.prevalence) * counted
+    def judge(self, view: View, scale: float) -> "Judged":
+        """Turn what the model says into chances, in arrival order, starting from the budget's `scale`."""
+        outputs = view.snapshot.outputs
+        counted = np.array([name not in self.finished for name in outputs], dtype=np.float64)
+        disagreement = self.policy.disagreement(view) * counted
         combined = combine(disagreement, counted)
-        budget = Budget(share=self.share_now(snapshot.outputs), floor=self.p_min, eta=self.eta, scale=scale)
+        budget = Budget(share=self.share_now(outputs), floor=self.p_min, eta=self.eta, scale=scale)
         chances = budget.chances_for(combined, disagreement if self.unit == "output" else None)
         return Judged(disagreement, combined, chances, budget.scale)
 

@@ -13,6 +13,7 @@ from models.features import featurise
 from models.messages import Product, Reason
 from models.records import Outgoing, Record
 from models.snapshot import Snapshot
+from models.view import View
 from service.deciding import Asking, Decided, predictions, queries, rejected, tallies
 
 
@@ -60,10 +61,10 @@ def score(
     times.append(clock())
     features = featurise(products, bits=snapshot.bits)
     times.append(clock())
-    members = snapshot.members(features)
-    scores = snapshot.scores(members)  # (n, K)
+    view = View.of(features, snapshot)
+    scores = view.scores  # (n, K)
     times.append(clock())
-    judged = asking.judge(members, snapshot, scale)
+    judged = asking.judge(view, scale)
     draws = np.array([draw(asking.key, asking.stream, place.arrival) for place in places], dtype=np.float64)
     decided = Decided(scores, scores >= snapshot.thresholds, judged, draws, judged.chances.asked(draws))
     times.append(clock())

@@ -18,6 +18,7 @@ from models.learner import Learner, LearnerSettings, Lesson
 from models.messages import Product
 from models.policies import POLICIES
 from models.snapshot import Snapshot
+from models.view import View
 from service.feeds import BadFeed, read_outputs, read_products
 
 POINTS: Final = (100, 200, 400, 800, 1_600, 3_200, 6_400)
@@ -160,7 +161,7 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
         ahead = min((count - labels for count in missing if count > labels), default=BATCH)
         batch = range(at, min(stream, at + min(BATCH, ahead)))
         features = featurise([data.stream[i] for i in batch], bits=trial.settings.bits)
-        disagreement = policy.disagreement(snapshot.members(features), snapshot.prevalence)
+        disagreement = policy.disagreement(View.of(features, snapshot))
         chances = budget.chances_for(combine(disagreement), disagreement if trial.asking == "outputs" else None)
         arrivals = [f"products/0/{i}" for i in batch]
         asked = chances.asked_outputs([draw(key, data.name, arrival) for arrival in arrivals], outputs)

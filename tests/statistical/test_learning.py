@@ -13,6 +13,7 @@ from models.linear import Linear
 from models.messages import Product
 from models.policies import POLICIES
 from models.replay import Reservoir
+from models.view import View
 
 ONE = np.ones(1, np.float32)
 RATE, LENGTH, START = 0.5, 2.0, -1.0
@@ -105,8 +106,7 @@ def disagreements(settings: LearnerSettings) -> tuple[np.ndarray, np.ndarray]:
     return tuple(
         POLICIES["iwal"]
         .disagreement(
-            snapshot.members(featurise([described(words, 5_000 + i) for i in range(200)], bits=settings.bits)),
-            snapshot.prevalence,
+            View.of(featurise([described(words, 5_000 + i) for i in range(200)], bits=settings.bits), snapshot)
         )
         .mean(axis=1)
         for words in (KNOWN, FOREIGN)

@@ -1,0 +1,50 @@
+"""What a policy looks at: a batch of arrivals, and what the model that serves says of them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features import Features
+from models.snapshot import Snapshot
+from models.table import Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A batch of n arrivals beside the snapshot that serves them; it knows nothing of any draw.
+
+    What few policies need is worked out when first asked for, so that the others do not pay for it.
+
+    Args:
+        features: of the n arrivals.
+        snapshot: of K outputs.
+        members: (n, K, M) probabilities of yes, one per member.
+
+    """
+
+    features: Features
+    snapshot: Snapshot
+    members: Floats
+
+    @classmethod
+    def of(cls, features: Features, snapshot: Snapshot) -> Self:
+        """Let the members of the snapshot look at the arrivals."""
+        return cls(features=features, snapshot=snapshot, members=snapshot.members(features))
+
+    @property
+    def prevalence(self) -> NDArray[np.float64]:
+        """How common each output is thought to be (K,)."""
+        return self.snapshot.prevalence
+
+    @cached_property
+    def scores(self) -> Floats:
+        """The scores that are served (n, K)."""
+        return self.snapshot.scores(self.members)
+
+    @cached_property
+    def linear_path(self) -> tuple[Floats, Floats]:
+        """What the linear path says: logits (n, K), and how far each moves per unit of an answer's share (n, K)."""
+        return self.snapshot.linear_path(self.features)
