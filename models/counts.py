@@ -10,7 +10,6 @@ from models.state import State, array, moved, tensor
 from models.table import Floats
 
 _SMOOTHING: Final = 0.03  # answers of either kind that every feature is thought to have had beforehand
-_EVEN: Final = 0.5  # the part of a feature's weight that does not depend on the output
 _SAMPLED: Final = 0.1  # least weight of a new sample in the running size of log odds
 
 
@@ -25,6 +24,7 @@ class Relevance:
     positives: Floats  # (K,) answers
     negatives: Floats  # (K,)
     size: Floats  # (K,) root mean square of log odds over features
+    even: float  # the part of a feature's weight that does not depend on the output
 
     def of(self, yes: Floats, seen: Floats) -> Floats:
         """Weights (rows, K), squared, for use in inner products; about one on average.
@@ -35,7 +35,7 @@ class Relevance:
 
         """
         odds = np.abs(self.log_odds(yes, seen)) / self.size
-        weights: Floats = np.square(np.float32(_EVEN) + np.float32(1.0 - _EVEN) * odds)
+        weights: Floats = np.square(np.float32(self.even) + np.float32(1.0 - self.even) * odds)
         return weights
 
     def log_odds(self, yes: Floats, seen: Floats) -> Floats:
@@ -54,7 +54,8 @@ class Relevance:
 class Counts:
     """Answers counted by output, plainly and by their weights."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, even: float = 0.5) -> None:
+        self._even = even
         self._plain = np.zeros((2, width))  # positives, all
         self._weighted = np.zeros((2, width))
         self._size = np.ones(width)  # mean square of log odds over features
@@ -88,7 +89,8 @@ class Counts:
     def relevance(self) -> Relevance:
         """As of now."""
         positives, answers = np.maximum(self._plain, 0.0).astype(np.float32)
-        return Relevance(positives, np.maximum(answers - positives, 0.0), np.sqrt(self._size).astype(np.float32))
+        size = np.sqrt(self._size).astype(np.float32)
+        return Relevance(positives, np.maximum(answers - positives, 0.0), size, self._even)
 
     def sample(self, yes: Floats, seen: Floats) -> None:
         """Move the running size of log odds towards that of some features."""

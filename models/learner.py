@@ -8,8 +8,8 @@ import torch
 from models.calibration import Calibration
 from models.counts import Counts
 from models.features import Features, featurise
-from models.hashing import integers, name_hash, poisson_counts
-from models.lessons import LearnerSettings, Lesson, Progress, bounds, check, distinct, importance, sort_out
+from models.hashing import integers, name_hash
+from models.lessons import LearnerSettings, Lesson, Progress, bootstrap, bounds, check, distinct, importance, sort_out
 from models.linear import Linear
 from models.replay import Memory
 from models.snapshot import Shelf, Snapshot
@@ -37,11 +37,11 @@ class Learner:
         self.device = torch.device(device)
         width = len(self.outputs)
         linear, rows, slots = bounds(settings, width)
-        self._directory = Directory(bits=settings.bits, limit=rows)
+        self._directory = Directory(bits=settings.bits, limit=rows, rarity=settings.rarity)
         self._linear = Linear(0, width if linear else 0)
         self._network = Network(self.outputs, settings, seed=seed, device=self.device)
         self._memory = Memory(self.outputs, limit=slots, positives=settings.memory_positives, key=str(seed))
-        self._counts = Counts(width)
+        self._counts = Counts(width, even=settings.even)
         self._calibration = Calibration.within(settings, width)
         self._shelf = self._new_shelf()
         self._changed: list[Rows] = []
@@ -89,7 +89,7 @@ class Learner:
         linear, rows, _ = bounds(self.settings, len(outputs))
         self._directory.limit = rows
         self._linear.rearrange(sources, on=linear)
-        self._network.rearrange(outputs, sources)
+        self._network.rearrange(outputs, sources, self._directory.ids)
         self._memory.rearrange(outputs, sources)
         self._counts.rearrange(sources)
         self._calibration.rearrange(sources)
@@ -178,7 +178,7 @@ class Learner:
         return True
 
     def _new_shelf(self) -> Shelf:
-        return Shelf(self._linear.width, self._linear.width, self.settings.width)
+        return Shelf(self._linear.width, self._linear.width, self._network.embedding.shape[1])
 
     def _rows(self, slot: int) -> tuple[Rows, Floats]:
         ids, values = self._memory.features[slot]
@@ -243,7 +243,7 @@ class Learner:
             chosen = [*fresh, *memory.choose(s.batch - len(fresh), s.balanced, "network", number, step)]
             features = memory.batch(chosen)
             bag = weigh(features, self._directory.places, rarity, absent)
-            counts = poisson_counts(memory.hashes[chosen], self._hashes, s.members)
+            counts = bootstrap(s, memory.hashes[chosen], self._hashes)
             weights = counts * importance(s, chosen, memory)[:, :, None]
             self._changed.append(self._network.step(features, bag, bias, memory.targets[chosen], weights))
         return steps

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.hashing import Words, poisson_counts
 from models.messages import Product
 from models.replay import Memory
 from models.table import Floats
@@ -20,6 +21,8 @@ class LearnerSettings:
 
     bits: int = 20  # of feature ids
     members: int = 8  # heads per output
+    bootstrap: bool = True  # members see each answer Poisson(1) times, else once
+    joint: bool = True  # one network for all outputs, else one for each
     width: int = 64  # of an embedding
     sketch: int = 32  # of the fixed random projection
     hidden: int = 128
@@ -30,6 +33,8 @@ class LearnerSettings:
     memory_megabytes: int = 512  # bounds both where outputs are many
     mix: float = 0.15  # the network's share in the mean logit, the rest is the linear path's
     spread: float = 0.3  # of the members around it
+    rarity: bool = True  # rare features weigh more
+    even: float = 0.5  # part of a feature's weight in the linear path that is the same for all outputs
     cost: float = 30.0  # inverse regularisation of the linear path
     rehearsals: int = 12  # remembered answers that the linear path learns again per new answer
     steps_per_lesson: float = 1.0  # of the network
@@ -115,12 +120,20 @@ def importance(settings: LearnerSettings, slots: list[int], memory: Memory) -> F
     return np.minimum(relative, np.float32(settings.clip)) if settings.weights == "clipped" else relative
 
 
+def bootstrap(settings: LearnerSettings, queries: Words, outputs: Words) -> Floats:
+    """How often each member sees each answer (n, K, M), from the hashes of their names."""
+    if settings.bootstrap:
+        return poisson_counts(queries, outputs, settings.members)
+    return np.ones((len(queries), len(outputs), settings.members), np.float32)
+
+
 def bounds(settings: LearnerSettings, outputs: int) -> tuple[bool, int, int]:
     """Whether there is a linear path, the rows of the tables and the slots of the memory, by the megabytes allowed."""
     # Each row lies in the masters and about twice on the shelf.
-    rows = settings.table_megabytes * 2**20 // (12 * (2 * outputs + settings.width) + 64)
+    width = settings.width * (1 if settings.joint else outputs)
+    rows = settings.table_megabytes * 2**20 // (12 * (2 * outputs + width) + 64)
     linear = rows >= _FEWEST_ROWS
     if not linear:
-        rows = settings.table_megabytes * 2**20 // (12 * settings.width + 64)
+        rows = settings.table_megabytes * 2**20 // (12 * width + 64)
     slots = settings.memory_megabytes * 2**20 // (2 * (12 * outputs + 2_048))
     return linear, max(1_024, min(rows, 1 << settings.bits)), max(64, min(settings.memory, slots))

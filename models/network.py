@@ -14,7 +14,8 @@ from models.hashing import GOLDEN, mix, normals
 from models.table import Floats
 
 Parameters = dict[str, Tensor]
-BY_OUTPUT: Final = ("heads", "shift")  # parameters whose first axis is the outputs
+TRUNK: Final = ("trunk", "trunk_shift")
+HEADS: Final = ("heads", "shift")  # parameters whose first axis is the outputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +27,19 @@ class Shape:
     hidden: int
     members: int
     prior: float  # standard deviation of a member's random prior, in logits
+    joint: bool = True  # one trunk and embedding for all outputs; else one of each per output
 
 
 def parameters(outputs: int, shape: Shape, *, seed: int, device: torch.device) -> Parameters:
-    """Fresh parameters, a function of the seed; heads start at nothing, so that the prior is all they say."""
+    """Fresh parameters, a function of the seed; heads start at nothing, so that the prior is all they say.
+
+    Trunks of single outputs, (K, width, hidden), start alike.
+    """
     drawn = normals(shape.width * shape.hidden, seed, "trunk") * np.float32((2.0 / shape.width) ** 0.5)
+    trunk = torch.from_numpy(drawn.reshape(shape.width, shape.hidden)).to(device)
     return {
-        "trunk": torch.from_numpy(drawn.reshape(shape.width, shape.hidden)).to(device),
-        "trunk_shift": torch.zeros(shape.hidden, device=device),
+        "trunk": trunk if shape.joint else trunk.repeat(outputs, 1, 1),
+        "trunk_shift": torch.zeros(*(() if shape.joint else (outputs,)), shape.hidden, device=device),
         "heads": torch.zeros(outputs, shape.members, shape.hidden + shape.sketch, device=device),
         "shift": torch.zeros(outputs, shape.members, device=device),
     }
@@ -64,14 +70,20 @@ def logits(learnt: Mapping[str, Tensor], prior: Tensor, embedded: Tensor, sketch
     Args:
         learnt: the parameters.
         prior: fixed random weights, see `priors`.
-        embedded: (n, width) summed embeddings.
+        embedded: (n, width) summed embeddings; of independent outputs one after the other, (n, K * width).
         sketched: (n, sketch) fixed random projection.
         bias: (K,) logits to start from.
 
     """
+    outputs, members, _ = learnt["heads"].shape
+    if learnt["trunk"].ndim == 3:
+        own = embedded.view(-1, outputs, embedded.shape[1] // max(1, outputs)).transpose(0, 1)  # (K, n, width)
+        hidden = gelu(own @ learnt["trunk"] + learnt["trunk_shift"][:, None])  # (K, n, H)
+        within = torch.cat((hidden, sketched.expand(outputs, -1, -1)), dim=2)  # (K, n, H + S)
+        said = (within @ learnt["heads"].mT).permute(1, 0, 2) + torch.einsum("ns,kms->nkm", sketched, prior)
+        return said + learnt["shift"] + bias[:, None]
     hidden = gelu(embedded @ learnt["trunk"] + learnt["trunk_shift"])  # (n, H)
     within = torch.cat((hidden, sketched), dim=1)  # (n, H + S)
-    outputs, members, _ = learnt["heads"].shape
     said = within @ learnt["heads"].flatten(0, 1).T + sketched @ prior.flatten(0, 1).T  # (n, K * M)
     return said.view(-1, outputs, members) + learnt["shift"] + bias[:, None]
 

@@ -12,12 +12,16 @@ from models.table import Floats
 
 @dataclass(slots=True)
 class AdamW:
-    """AdamW (Loshchilov and Hutter 2019) over named tensors, with a warm-up and a bound on the gradient's length."""
+    """AdamW (Loshchilov and Hutter 2019) over named tensors, with a warm-up and a bound on the gradient's length.
+
+    Where `apart`, the bound is on the gradient of each place along the first axis, which all tensors then share.
+    """
 
     rates: dict[str, float]
     decay: float = 0.01
     warm: int = 50
     bound: float = 5.0
+    apart: bool = False
     steps: int = 0
     first: dict[str, Tensor] = field(default_factory=dict)
     second: dict[str, Tensor] = field(default_factory=dict)
@@ -25,8 +29,11 @@ class AdamW:
     def step(self, parameters: dict[str, Tensor], gradients: dict[str, Tensor]) -> None:
         """Move the parameters in place against their gradients."""
         self.steps += 1
-        total = torch.sqrt(sum((g.square().sum() for g in gradients.values()), torch.zeros(())))
-        shrink = float(min(1.0, self.bound / max(float(total), 1e-12)))
+        if self.apart:
+            gradients, shrink = self._bounded(gradients), 1.0
+        else:
+            total = torch.sqrt(sum((g.square().sum() for g in gradients.values()), torch.zeros(())))
+            shrink = float(min(1.0, self.bound / max(float(total), 1e-12)))
         warm = min(1.0, self.steps / self.warm)
         for name, gradient in gradients.items():
             if name not in self.first:
@@ -37,6 +44,11 @@ class AdamW:
             second.mul_(0.99).addcmul_(gradient, gradient, value=0.01 * shrink * shrink)
             away = (first / (1.0 - 0.9**self.steps)) / ((second / (1.0 - 0.99**self.steps)).sqrt() + 1e-8)
             parameters[name].mul_(1.0 - rate * self.decay).add_(away, alpha=-rate)
+
+    def _bounded(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+        total = torch.stack([g.flatten(1).square().sum(1) for g in gradients.values()]).sum(0).sqrt()
+        shrink = (self.bound / total.clamp(min=1e-12)).clamp(max=1.0)
+        return {name: g * shrink.view(-1, *[1] * (g.ndim - 1)) for name, g in gradients.items()}
 
 
 def step_rows(table: Floats, sums: Floats, rows: NDArray[np.int64], gradient: Floats, rate: float) -> None:

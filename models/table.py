@@ -24,8 +24,8 @@ class Directory:
     kept it together with the number of rows of that moment, and takes higher ones as absent, sees it unchanged.
     """
 
-    def __init__(self, *, bits: int, limit: int) -> None:
-        self.bits, self.limit = bits, limit
+    def __init__(self, *, bits: int, limit: int, rarity: bool = True) -> None:
+        self.bits, self.limit, self.by_rarity = bits, limit, rarity
         self.places = np.full(1 << bits, -1, np.int32)
         self.ids = np.zeros(_FIRST_ROWS, np.int64)
         self.touched = np.zeros(_FIRST_ROWS, np.int64)
@@ -89,7 +89,9 @@ class Directory:
         self.places[self.ids[: self.count]] = np.arange(self.count, dtype=np.int32)
 
     def rarity(self, answered: float) -> tuple[Floats, float]:
-        """Weights by rarity (inverse document frequency) of all rows, and of a feature without a row."""
+        """Weights by rarity (inverse document frequency) of all rows, and of a feature without a row; or all one."""
+        if not self.by_rarity:
+            return np.ones(self.count, np.float32), 1.0
         top = np.log1p(answered)
         weights = 1.0 + top - np.log1p(self.seen[: self.count].astype(np.float64))
         return np.maximum(weights, 0.1).astype(np.float32), float(1.0 + top)

@@ -1,4 +1,7 @@
-"""The network with its embedding table while it learns: masters, their running average, and the optimisers."""
+"""The network with its embedding table while it learns: masters, their running average, and the optimisers.
+
+One for all outputs, or with `joint` off one for each, that share no weight and no step's length.
+"""
 
 from collections.abc import Sequence
 
@@ -22,21 +25,24 @@ class Network:
     def __init__(self, outputs: Sequence[str], settings: LearnerSettings, *, seed: int, device: torch.device) -> None:
         s = settings
         self.settings, self.seed, self.device = settings, seed, device
-        self.shape = network.Shape(width=s.width, sketch=s.sketch, hidden=s.hidden, members=s.members, prior=s.prior)
+        self.shape = network.Shape(
+            width=s.width, sketch=s.sketch, hidden=s.hidden, members=s.members, prior=s.prior, joint=s.joint
+        )
         self.dense = network.parameters(len(outputs), self.shape, seed=seed, device=device)
         self.prior = network.priors(outputs, self.shape, seed=seed, device=device)
         self.served = {name: value.clone() for name, value in self.dense.items()}
-        heads = dict.fromkeys(network.BY_OUTPUT, s.rate_heads)
-        self.optimiser = AdamW({"trunk": s.rate_trunk, "trunk_shift": s.rate_trunk, **heads}, decay=s.decay)
-        self.embedding = np.zeros((0, s.width), np.float32)
+        rates = dict.fromkeys(network.TRUNK, s.rate_trunk) | dict.fromkeys(network.HEADS, s.rate_heads)
+        self.optimiser = AdamW(rates, decay=s.decay, apart=not s.joint)
+        self.networks = 1 if s.joint else len(outputs)
+        self.embedding = np.zeros((0, self.networks * s.width), np.float32)
         self.sums = np.zeros(0, np.float32)
 
     def open(self, rows: Rows, ids: Rows, size: int) -> None:
         """Start the embeddings of new features, by hash, in tables of `size` rows."""
         if size > len(self.sums):
-            self.embedding, self.sums = extend(self.embedding, size), extend(self.sums, size)
-        self.sums[rows] = 0.0
-        self.embedding[rows] = _start(ids, self.shape.width, self.seed)
+            self.embedding, self.sums = extend(self.embedding, size), extend(self.sums, size * self.networks)
+        self.sums.reshape(-1, self.networks)[rows] = 0.0
+        self.embedding[rows] = np.tile(_start(ids, self.shape.width, self.seed), self.networks)
 
     def step(self, features: Features, bag: Bag, bias: Floats, targets: Floats, weights: Floats) -> Rows:
         """Take one step of both optimisers; returns the rows of the embedding table that moved."""
@@ -50,7 +56,12 @@ class Network:
         loss = network.loss(said, self._on(targets), self._on(weights))
         *dense, bags = torch.autograd.grad(loss, [*(leaves[name] for name in names), embedded])
         self.optimiser.step(self.dense, dict(zip(names, dense, strict=True)))
-        step_rows(self.embedding, self.sums, rows, matrix.T @ bags.cpu().numpy(), self.settings.rate_rows)
+        gradient, each = matrix.T @ bags.cpu().numpy(), self.networks
+        places = (rows[:, None] * each + np.arange(each)).ravel()  # every network's rows have rates of their own
+        width = self.shape.width
+        step_rows(
+            self.embedding.reshape(-1, width), self.sums, places, gradient.reshape(-1, width), self.settings.rate_rows
+        )
         # A short average at first, so that the start is soon forgotten.
         keep = min(self.settings.average, self.optimiser.steps / (10.0 + self.optimiser.steps))
         for name in names:
@@ -60,18 +71,28 @@ class Network:
     def _on(self, values: Floats) -> Tensor:
         return torch.tensor(values, device=self.device)  # copied: sums of products may depend on how memory is aligned
 
-    def rearrange(self, outputs: Sequence[str], sources: NDArray[np.int64]) -> None:
-        """Go on with other outputs: output i is what was `sources[i]`, or fresh where that is -1."""
+    def rearrange(self, outputs: Sequence[str], sources: NDArray[np.int64], ids: Rows) -> None:
+        """Go on with other outputs: output i is what was `sources[i]`, or fresh where that is -1; `ids` by row."""
+        by_output = {*network.HEADS, *(() if self.settings.joint else network.TRUNK)}
+        fresh = network.parameters(len(outputs), self.shape, seed=self.seed, device=self.device)
         for tensors in (self.dense, self.served, self.optimiser.first, self.optimiser.second):
-            for name in tensors.keys() & set(network.BY_OUTPUT):
+            for name in tensors.keys() & by_output:
                 tensors[name] = torch.from_numpy(moved(array(tensors[name]), sources, 0.0)).to(self.device)
+        for tensors in (self.dense, self.served):
+            for name in by_output:
+                tensors[name][sources < 0] = fresh[name][sources < 0]
+        if not self.settings.joint:
+            own = moved(self.embedding.reshape(len(ids), self.networks, -1), sources, 0.0, axis=1)
+            own[:, sources < 0] = _start(ids, self.shape.width, self.seed)[:, None]
+            self.sums = moved(self.sums.reshape(len(ids), self.networks), sources, 0.0, axis=1).ravel()
+            self.networks, self.embedding = len(outputs), own.reshape(len(ids), -1)
         self.prior = network.priors(outputs, self.shape, seed=self.seed, device=self.device)
 
     def state(self, rows: int) -> State:
         """The first `rows` rows of the tables and all dense tensors."""
         return {
             "embedding": tensor(self.embedding[:rows]),
-            "sums": tensor(self.sums[:rows]),
+            "sums": tensor(self.sums[: rows * self.networks]),
             "steps": tensor([self.optimiser.steps]),
             **prefixed("dense", _copied(self.dense)),
             **prefixed("served", _copied(self.served)),
@@ -81,7 +102,7 @@ class Network:
 
     def restore(self, state: State, size: int) -> None:
         self.embedding = extend(array(state["embedding"]).astype(np.float32), size)
-        self.sums = extend(array(state["sums"]).astype(np.float32), size)
+        self.sums = extend(array(state["sums"]).astype(np.float32), size * self.networks)
         self.optimiser.steps = int(state["steps"][0])
         order = list(self.dense)  # sums over all tensors depend on it, and files keep none
         self.dense, self.served, self.optimiser.first, self.optimiser.second = (

@@ -18,12 +18,15 @@ BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
     "mix": (0.0, 1.0),
     "balanced": (0.0, 1.0),
     "average": (0.0, 1.0),
+    "even": (0.0, 1.0),
     "window": (16, 2**20),
 }
 
 
 def bounds_of(name: str, value: float) -> tuple[float, float]:
     """The least and the most that a setting of the model may be."""
+    if isinstance(value, bool):
+        return 0, 1
     return BOUNDS.get(name, (1, 2**31) if isinstance(value, int) else (0.0, 1e9))
 
 

@@ -30,6 +30,8 @@ MARKS: Final = re.compile(r"(<!-- (settings|commands) -->\n).*?(<!-- end -->)", 
 MODEL: Final[Mapping[str, str]] = {
     "bits": "features are hashed to so many bits; more collide less and take more memory",
     "members": "heads per output whose disagreement makes the chance; 1 has no doubts",
+    "bootstrap": "each head sees each answer Poisson(1) times, so that heads differ; off: once",
+    "joint": "one network for all outputs; off: one for each, which costs as many times the memory and the time",
     "width": "numbers that a feature is embedded in",
     "sketch": "numbers of the fixed random projection of a product that the network sees beside the embedding",
     "hidden": "units of the network's hidden layer",
@@ -40,6 +42,9 @@ MODEL: Final[Mapping[str, str]] = {
     "memory_megabytes": "bound of that memory where outputs are many",
     "mix": "the network's share in the mean logit; the rest is the linear path's",
     "spread": "how far the members lie around that mean",
+    "rarity": "features weigh by rarity (inverse document frequency); off: all alike",
+    "even": "part of a feature's weight in the linear path that is the same for all outputs; the rest goes by how "
+    "well it tells the output's positives; 1 switches that off",
     "cost": "inverse regularisation of the linear path: larger follows the answers more closely",
     "rehearsals": "remembered answers the linear path learns again per new one",
     "steps_per_lesson": "optimiser steps of the network per new answer",
@@ -75,7 +80,9 @@ def _table(group: str, settings: Mapping[str, Mapping[str, Any]]) -> Iterator[st
     for name, one in settings.items():
         variable = PREFIX + f"{group}{name}".replace(".", "__").upper()
         meaning = one.get("description") or MODEL[name]
-        allowed = _allowed(one, bounds_of(name, one["default"]) if group == "model." else None)
+        allowed = _allowed(
+            one, bounds_of(name, one["default"]) if group == "model." and one.get("type") != "boolean" else None
+        )
         yield f"| `{group}{name}` | `{variable}` | {_default(one.get('default'))} | {allowed} | {meaning} |"
     yield ""
 

@@ -71,3 +71,16 @@ def test_restored_counts_are_the_same():
     other.restore(counts.state())
 
     assert other.prevalence().tolist() == counts.prevalence().tolist()
+
+
+def test_with_all_of_a_weight_even_every_output_weighs_features_alike():
+    answers = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], np.float32)
+    weights = {}
+    for even in (0.5, 1.0):
+        counts = Counts(2, even=even)
+        for targets in answers:
+            counts.add(targets, np.ones(2, np.float32), 1.0)
+        weights[even] = counts.relevance().of(np.array([[1.0, 0.0]], np.float32), np.array([1.0], np.float32))
+
+    assert weights[1.0].tolist() == [[1.0, 1.0]]
+    assert np.abs(weights[0.5] - 1.0).min() > 0.01

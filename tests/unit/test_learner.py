@@ -266,3 +266,53 @@ def test_a_rarely_asked_answer_counts_for_more_only_where_set(weights):
     share = np.abs(learner.state()["memory/share"][-2:].numpy()).max(axis=1)
 
     assert (share[0] > 2 * share[1]) == (weights != "none")
+
+
+def apart(joint: bool, **changes) -> LearnerSettings:
+    """Everything off that lets one output's answers reach another but the network itself."""
+    return replace(SMALL, joint=joint, mix=1.0, balanced=0.0, calibration="none", **changes)
+
+
+def network_says(settings: LearnerSettings, *, contrary: bool) -> np.ndarray:
+    """Scores of the first output, when the last one's answers are as they are or all turned round."""
+    learner = Learner(OUTPUTS, settings, seed=1)
+    for number in range(1, 9):
+        lessons = [lesson(number * 5 + i) for i in range(5)]
+        for one in lessons:
+            one.targets[2] = 1.0 - one.targets[2] if contrary else one.targets[2]
+        learner.update(number, lessons)
+    return scores(learner)[:, 0]
+
+
+def test_independent_networks_learn_nothing_from_each_other():
+    as_is, turned = (network_says(apart(joint=False), contrary=contrary) for contrary in (False, True))
+    assert as_is == pytest.approx(turned, abs=1e-6)
+
+    as_is, turned = (network_says(apart(joint=True), contrary=contrary) for contrary in (False, True))
+    assert np.abs(as_is - turned).max() > 1e-3
+
+
+def test_independent_networks_go_on_bit_for_bit_and_keep_what_they_learnt_when_outputs_change():
+    settings = replace(SMALL, joint=False)
+    whole, stopped = taught(9, settings), taught(6, settings)
+    resumed = Learner(OUTPUTS, settings, seed=1)
+    resumed.restore({name: value.clone() for name, value in stopped.state().items()})
+    for number in range(7, 10):
+        resumed.update(number, [lesson(number * 5 + i) for i in range(5)])
+    assert resumed.digest() == whole.digest()
+
+    before = scores(whole)
+    whole.change_outputs(10, ("new", "shoe", "red"))
+    after = scores(whole)
+    assert after[:, [2, 1]] == pytest.approx(before[:, [0, 1]], abs=1e-6)
+    whole.update(11, [lesson(number) for number in range(200, 210)])
+    assert np.isfinite(scores(whole)).all()
+
+
+def test_without_the_bootstrap_members_of_equal_priors_agree():
+    learner = taught(8, replace(SMALL, bootstrap=False, prior=0.0))
+    features = featurise([product(number) for number in range(1000, 1020)], bits=SMALL.bits)
+    assert np.ptp(learner.snapshot().members(features), axis=2).max() < 1e-6
+
+    learner = taught(8, replace(SMALL, prior=0.0))
+    assert np.ptp(learner.snapshot().members(features), axis=2).max() > 1e-3
