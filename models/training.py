@@ -39,9 +39,9 @@ class Network:
 
     def open(self, rows: Rows, ids: Rows, size: int) -> None:
         """Start the embeddings of new features, by hash, in tables of `size` rows."""
-        if size > len(self.sums):
+        if size > len(self.embedding):
             self.embedding, self.sums = extend(self.embedding, size), extend(self.sums, size * self.networks)
-        self.sums.reshape(-1, self.networks)[rows] = 0.0
+        self.sums.reshape(len(self.embedding), self.networks)[rows] = 0.0
         self.embedding[rows] = np.tile(_start(ids, self.shape.width, self.seed), self.networks)
 
     def step(self, features: Features, bag: Bag, bias: Floats, targets: Floats, weights: Floats) -> Rows:
@@ -82,10 +82,11 @@ class Network:
             for name in by_output:
                 tensors[name][sources < 0] = fresh[name][sources < 0]
         if not self.settings.joint:
-            own = moved(self.embedding.reshape(len(ids), self.networks, -1), sources, 0.0, axis=1)
-            own[:, sources < 0] = _start(ids, self.shape.width, self.seed)[:, None]
-            self.sums = moved(self.sums.reshape(len(ids), self.networks), sources, 0.0, axis=1).ravel()
-            self.networks, self.embedding = len(outputs), own.reshape(len(ids), -1)
+            rows, width = len(self.embedding), self.shape.width
+            own = moved(self.embedding.reshape(rows, self.networks, width), sources, 0.0, axis=1)
+            own[:, sources < 0] = _start(ids[:rows], width, self.seed)[:, None]
+            self.sums = moved(self.sums.reshape(rows, self.networks), sources, 0.0, axis=1).ravel()
+            self.networks, self.embedding = len(outputs), own.reshape(rows, len(outputs) * width)
         self.prior = network.priors(outputs, self.shape, seed=self.seed, device=self.device)
 
     def state(self, rows: int) -> State:

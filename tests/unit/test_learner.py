@@ -294,11 +294,12 @@ def test_independent_networks_learn_nothing_from_each_other():
 
 def test_independent_networks_go_on_bit_for_bit_and_keep_what_they_learnt_when_outputs_change():
     settings = replace(SMALL, joint=False)
-    whole, stopped = taught(9, settings), taught(6, settings)
+    whole, stopped = taught(9, settings, size=40), taught(6, settings, size=40)
+    assert whole.state()["network/sums"].numel() > 3 * 1024  # more rows than the tables begin with
     resumed = Learner(OUTPUTS, settings, seed=1)
     resumed.restore({name: value.clone() for name, value in stopped.state().items()})
     for number in range(7, 10):
-        resumed.update(number, [lesson(number * 5 + i) for i in range(5)])
+        resumed.update(number, [lesson(number * 40 + i) for i in range(40)])
     assert resumed.digest() == whole.digest()
 
     before = scores(whole)
