@@ -7,11 +7,13 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.iwal_cal import IwalCal
 from models.view import View
 
 Doubles = NDArray[np.float64]
 
 _RAREST: Final = 0.001  # prevalence below which outputs are alike
+_LEAST: Final = 1e-9  # keeps logarithms and quotients finite
 _SURE: Final = 0.1  # of the disagreement is left where an output is sure to be yes
 
 
@@ -84,6 +86,33 @@ class IwalNovel:
         return novel
 
 
+class Uncertainty:
+    """How near the served score is to the served threshold: the entropy, in bits, of where it lies beside it.
+
+    From 0 to the threshold and from there to 1 are half a unit each, so that a score at the threshold counts one.
+    """
+
+    name: Final = "uncertainty"
+
+    def disagreement(self, view: View) -> Doubles:
+        scores = np.clip(view.scores.astype(np.float64), 0.0, 1.0)
+        thresholds = np.clip(view.snapshot.thresholds.astype(np.float64), _LEAST, 1.0 - _LEAST)
+        place = np.where(scores < thresholds, scores / thresholds, 1.0 + (scores - thresholds) / (1.0 - thresholds)) / 2
+        inside = np.clip(place, _LEAST, 1.0 - _LEAST)
+        bits: Doubles = -(inside * np.log2(inside) + (1.0 - inside) * np.log2(1.0 - inside))
+        return np.where((place > 0.0) & (place < 1.0), np.clip(bits, 0.0, 1.0), 0.0)
+
+
+class LeastPositive:
+    """One minus the highest mean score over outputs: what the model has no name for, whatever its members say."""
+
+    name: Final = "least-positive"
+
+    def disagreement(self, view: View) -> Doubles:
+        highest = view.members.mean(axis=2, dtype=np.float64).max(axis=1, initial=0.0)
+        return np.broadcast_to(np.clip(1.0 - highest, 0.0, 1.0)[:, None], view.members.shape[:2])
+
+
 def loss_difference(members: Doubles, clip: Doubles) -> Doubles:
     """Max over two members and both answers of the difference of clipped log losses, in [0, 1], in closed form.
 
@@ -103,5 +132,8 @@ def loss_difference(members: Doubles, clip: Doubles) -> Doubles:
 
 
 POLICIES: Final[Mapping[str, Policy]] = MappingProxyType(
-    {policy.name: policy for policy in (Random(), Iwal(), IwalRare(), IwalNovel())}
+    {
+        policy.name: policy
+        for policy in (Random(), Iwal(), IwalRare(), IwalNovel(), IwalCal(), Uncertainty(), LeastPositive())
+    }
 )

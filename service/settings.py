@@ -23,6 +23,7 @@ NOT_SETTINGS = {"ASKANCE_TEST_KAFKA", "ASKANCE_CACHE", "ASKANCE_CONFIG"}
 
 Output = Annotated[str, Field(min_length=1, max_length=512)]
 Share = Annotated[float, Field(ge=1e-5, le=1.0)]  # weights are up to twice its inverse, in single precision
+Policy = Literal["random", "iwal", "iwal-rare", "iwal-novel", "iwal-cal", "uncertainty", "least-positive"]
 Positive = Annotated[float, Field(gt=0.0)]
 
 
@@ -71,9 +72,7 @@ class KafkaSettings(Group):
 class AskingSettings(Group):
     """Deciding whom to ask."""
 
-    policy: Literal["random", "iwal", "iwal-rare", "iwal-novel"] = Field(
-        "iwal-rare", description="rule that makes the chance"
-    )
+    policy: Policy = Field("iwal-rare", description="rule that makes the chance")
     unit: Literal["product", "output"] = Field("product", description="ask about whole products, or single outputs")
     share: Share = Field(0.1, description="share of arrivals to ask about")
     labels_per_hour: float | None = Field(

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,25 +10,24 @@ from models.lessons import LearnerSettings
 from models.messages import Product
 from models.policies import POLICIES
 from models.view import View
+from service.settings import Policy
 
 SMALL = LearnerSettings(bits=10, width=4, sketch=4, hidden=4, members=2)
 MEMBERS = np.array([[[0.010, 0.10], [0.5, 0.5], [0.0001, 0.001]]], np.float32)
 PREVALENCE = np.array([0.04, 0.5, 0.5])
 
 
-def disagreement(policy, members, prevalence):
+def disagreement(policy, members, prevalence, **changes):
     """Of one policy, where the members of a new model had said this."""
     snapshot = Learner([str(k) for k in range(members.shape[1])], SMALL, seed=0).snapshot()
     products = [Product(id=str(i), title="a shoe") for i in range(len(members))]
     features = featurise(products, bits=SMALL.bits)
-    view = View(features=features, snapshot=replace(snapshot, prevalence=prevalence), members=members)
+    view = View(features=features, snapshot=replace(snapshot, prevalence=prevalence, **changes), members=members)
     return POLICIES[policy].disagreement(view)
 
 
 def test_policies_are_known_by_their_names():
-    assert [(name, policy.name) for name, policy in POLICIES.items()] == [
-        (n, n) for n in ("random", "iwal", "iwal-rare", "iwal-novel")
-    ]
+    assert [(name, policy.name) for name, policy in POLICIES.items()] == [(n, n) for n in get_args(Policy)]
 
 
 def test_random_sees_every_arrival_alike():
@@ -70,3 +70,37 @@ def test_what_no_output_claims_counts_more_than_what_one_is_sure_of():
 
     assert one[0] == pytest.approx(plain[0] * 0.1 / 1.1)
     assert other[0] == pytest.approx(plain[0] * 0.8 / 1.1)
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"), [(0.2, 1.0), (0.1, 0.8112781), (0.6, 0.8112781), (0.0, 0.0), (1.0, 0.0)]
+)
+def test_uncertainty_is_the_entropy_of_the_place_beside_the_threshold(score, expected):
+    members = np.full((1, 1, 2), score, np.float32)
+
+    found = disagreement("uncertainty", members, np.array([0.1]), thresholds=np.array([0.2], np.float32))
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0])
+def test_a_threshold_at_the_end_leaves_uncertainty_a_number(threshold):
+    members = np.array([[[0.0], [0.5], [1.0]]], np.float32)
+
+    found = disagreement("uncertainty", members, np.full(3, 0.1), thresholds=np.full(3, threshold, np.float32))
+    assert ((found >= 0.0) & (found <= 1.0)).all()
+
+
+def test_least_positive_goes_by_the_highest_mean_score():
+    members = np.array([[[0.1, 0.3], [0.0, 0.1]], [[0.9, 0.9], [0.0, 1.0]]], np.float32)
+
+    found = disagreement("least-positive", members, np.array([0.1, 0.1]))
+    assert found == pytest.approx(np.array([[0.8, 0.8], [0.1, 0.1]]), abs=1e-6)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_disagreement_is_between_nothing_and_one_by_any_policy(policy):
+    members = np.concatenate([np.zeros((1, 3, 2)), np.ones((1, 3, 2)), MEMBERS]).astype(np.float32)
+
+    found = disagreement(policy, members, PREVALENCE)
+    assert found.shape == (3, 3)
+    assert ((found >= 0.0) & (found <= 1.0)).all()
