@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from models.policies import POLICIES as RULES
+from service.settings import AskingSettings
+
 Report = dict[str, Any]
 Name = tuple[str, str]  # system and policy
 
 LEVELS: Final = (0.8, 0.9, 0.95)
-DEFAULT: Final = ("askance", "iwal-rare")
+DEFAULT: Final = ("askance", AskingSettings().policy)
+PLAIN: Final = ("askance", "random")
+POLICIES: Final = tuple(RULES)
 CEILING: Final = ("sklearn", "full")
 SHOWN: Final = (100, 200, 400, 800, 1_600, 3_200, 6_400)
 NAMES: Final[dict[Name, str]] = {
-    DEFAULT: "Askance iwal-rare",
-    ("askance", "iwal"): "Askance iwal",
-    ("askance", "random"): "Askance random",
+    **{("askance", policy): f"Askance {policy}" for policy in (DEFAULT[1], PLAIN[1], *POLICIES)},
     ("askance", "all"): "Askance, every answer",
     ("sklearn", "passive"): "scikit-learn refit, uniform",
     ("sklearn", "least_positive"): "scikit-learn refit, least positive",

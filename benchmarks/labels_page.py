@@ -12,6 +12,7 @@ from labels_count import (
     HARD,
     LEVELS,
     NAMES,
+    PLAIN,
     SHOWN,
     Feed,
     Name,
@@ -93,11 +94,9 @@ def losses(feeds: Sequence[Feed]) -> Iterator[str]:
 
 def apart(feeds: Sequence[Feed]) -> Iterator[str]:
     """Ratios of labels with the learner or the asking alone changed, over the seeds both have."""
-    random = ("askance", "random")
     pairs = {
-        "learner alone: Askance, random / scikit-learn refit, uniform": (random, ("sklearn", "passive")),
-        "asking alone: Askance, iwal / random": (("askance", "iwal"), random),
-        "Askance, iwal-rare / random": (DEFAULT, random),
+        f"learner alone: {NAMES[PLAIN]} / scikit-learn refit, uniform": (PLAIN, ("sklearn", "passive")),
+        f"asking alone: {NAMES[DEFAULT]} / random": (DEFAULT, PLAIN),
         "VariableUncertainty / SGD, uniform": (("skactiveml", "variable"), ("skactiveml", "passive")),
         "refit, least positive / uniform": (("sklearn", "least_positive"), ("sklearn", "passive")),
     }
@@ -210,4 +209,4 @@ def made(reports: Sequence[Report], planned: int) -> Iterator[str]:
     cpus = "; ".join(f"{cpu}, {cores} cores, Python {python}" for cpu, cores, python in sorted(machines))
     codes = sorted({report["code"] for report in reports if report["system"] == "askance"})
     yield f"From {len(reports)} of {planned} runs: {cpus}; {', '.join(sorted(versions))}. Load average while they ran:"
-    yield f"{min(loads)} to {max(loads)}. Code of Askance: {', '.join(codes)}."
+    yield f"{min(loads)} to {max(loads)}. Code of Askance: {', '.join(codes)}. Its default policy: `{DEFAULT[1]}`."

@@ -1,18 +1,20 @@
 """One drawing per feed: macro-AP over labels."""
 
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
 import matplotlib as mpl
-from labels_count import CEILING, DEFAULT, NAMES, SHOWN, Feed, Name, Report, mean
+from labels_count import CEILING, DEFAULT, NAMES, PLAIN, POLICIES, SHOWN, Feed, Name, Report, mean
 
 mpl.use("svg")
 from matplotlib import pyplot as plt
 
+DASHES: Final = ("--", "-.", ":")  # of the policies beside the default and uniform chance
 LINES: Final[dict[Name, tuple[str, str, float]]] = {  # colour, dashes, width
+    **{("askance", policy): ("#86bbf0", dashes, 1.0) for policy, dashes in zip(POLICIES, cycle(DASHES), strict=False)},
+    PLAIN: ("#3d8fe0", "-", 1.6),
     DEFAULT: ("#0b5cad", "-", 2.6),
-    ("askance", "iwal"): ("#3d8fe0", "-", 1.6),
-    ("askance", "random"): ("#86bbf0", "-", 1.6),
     ("askance", "all"): ("#0b5cad", ":", 1.6),
     ("sklearn", "passive"): ("#c0392b", "-", 1.6),
     ("sklearn", "least_positive"): ("#e08e0b", "-", 1.6),

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.preprocessing import normalize
 
 from models.messages import Product
-from service.simulate import Data
+from service.division import Data
 
 BITS: Final = 18
 WORD: Final = re.compile(r"\w+")

@@ -8,7 +8,7 @@ import numpy as np
 from peer_systems import Floats, Mask, Refitted, River, Variable, VowpalWabbit
 
 from models.evaluation import macro_average_precision, micro_f1
-from service.simulate import BATCH, POINTS, Data
+from service.division import BATCH, POINTS, Data
 
 
 class Peer(Protocol):

@@ -27,14 +27,15 @@ from models.confidence import bound, tuned
 from models.estimates import FIRST_GUESS, Figures, Interval
 from models.estimates import combine as figures_of
 from models.features import featurise
-from models.learner import Learner, Lesson
+from models.learner import Learner, LearnerSettings, Lesson
 from models.policies import POLICIES
 from models.view import View
-from service.simulate import Trial, load
+from service.division import divide
+from service.settings import AskingSettings
 
 ALPHA: Final = 0.05
 SHARE: Final = 0.1
-POLICY: Final = "iwal-rare"
+POLICY: Final = AskingSettings().policy
 DELAY: Final = 500  # products
 BATCH: Final = 64
 CLIPPED: Final = 5.0  # largest weight of the run that must fail
@@ -59,16 +60,16 @@ class Served:
 
 def serve(feed: Path, outputs: Path, limit: int, floor: float) -> Served:
     """Go over a feed as the service would, and keep what it served."""
-    trial = Trial(share=SHARE, order="source", limit=limit, delay=DELAY, floor=floor)
-    data = load(feed, outputs, trial)
+    data = divide(feed, outputs, seed=0, order="source", limit=limit)
     budget, policy = Budget(share=SHARE, floor=floor), POLICIES[POLICY]
-    learner = Learner(data.outputs, trial.settings, seed=0, device="cpu")
+    settings = LearnerSettings()
+    learner = Learner(data.outputs, settings, seed=0)
     snapshot = learner.snapshot()
     waiting: deque[tuple[int, Lesson]] = deque()
     kept: list[tuple[Any, ...]] = []
     for start in range(0, len(data.stream), BATCH):
         products = data.stream[start : start + BATCH]
-        view = View.of(featurise(products, bits=trial.settings.bits), snapshot)
+        view = View.of(featurise(products, bits=settings.bits), snapshot)
         disagreement = policy.disagreement(view)
         kept.append((view.scores, view.scores >= snapshot.thresholds, disagreement))
         chance = budget.chances_for(combine(disagreement)).product

@@ -1,6 +1,5 @@
 """The scorer, the policy and the learner over a labelled feed, without any log: a protocol to compare systems by."""
 
-import hashlib
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,15 +14,11 @@ from models.chance import Budget, combine, draw, floor_for, query_id
 from models.evaluation import macro_average_precision, micro_f1
 from models.features import Features, featurise
 from models.learner import Learner, LearnerSettings, Lesson
-from models.messages import Product
 from models.policies import POLICIES
 from models.snapshot import Snapshot
 from models.view import View
-from service.feeds import BadFeed, read_outputs, read_products
+from service.division import BATCH, POINTS, Data, Order, divide, mistakes
 
-POINTS: Final = (100, 200, 400, 800, 1_600, 3_200, 6_400)
-BATCH: Final = 64
-SCORED: Final = 5_000  # held-out products at most
 _SLICE: Final = 512  # products classified at once while evaluating
 
 
@@ -43,10 +38,10 @@ class Trial:
 
     """
 
-    policy: str = "iwal"
+    policy: str
     share: float = 0.1
     labels: int | None = None
-    order: Literal["shuffled", "source"] = "shuffled"
+    order: Order = "shuffled"
     holdout: float = 0.2
     limit: int | None = None
     seed: int = 0
@@ -56,18 +51,6 @@ class Trial:
     floor: float | None = None
     settings: LearnerSettings = field(default_factory=LearnerSettings)
     device: str = "cpu"
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """A labelled feed, divided: the stream in its order, and the products to score by."""
-
-    name: str
-    outputs: tuple[str, ...]
-    stream: tuple[Product, ...]
-    answers: NDArray[np.bool_]
-    held: tuple[Product, ...]
-    truth: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,53 +72,15 @@ class Step:
     labels: int
     answers: int
     seconds: float  # of work; evaluation left out
+    learning: float  # seconds of it spent on learning from answers
+    updates: int  # steps of the network's optimiser
+    rehearsals: int  # answers that the linear path learnt, new ones and again
     point: Point | None
 
 
 def load(feed: Path, outputs: Path, trial: Trial) -> Data:
-    """Read and divide a feed.
-
-    Raises:
-        BadFeed: a file that cannot be used, a product without `labels`, or nothing left to learn from or to score by.
-
-    """
-    names = read_outputs(outputs)
-    stream: list[tuple[bytes, Product, frozenset[str]]] = []
-    held: list[tuple[int, Product, frozenset[str]]] = []
-    for number, (product, labels) in enumerate(read_products(feed), start=1):
-        if labels is None:
-            raise BadFeed(feed, number, "no `labels`; a simulation needs the answers of every product")
-        place = int.from_bytes(_hash(product.id), "big")
-        if place / 2**64 < trial.holdout:
-            held.append((place, product, labels))
-        else:
-            stream.append((_hash(f"{trial.seed}:{product.id}"), product, labels))
-    if trial.order == "shuffled":
-        stream.sort(key=lambda entry: entry[0])
-    stream = stream[: trial.limit]
-    held = sorted(held, key=lambda entry: entry[0])[:SCORED]
-    if not stream or not held:
-        raise BadFeed(feed, 0, f"{len(stream)} products to learn from and {len(held)} held out; both are needed")
-    return Data(
-        name=feed.name.split(".")[0],
-        outputs=names,
-        stream=tuple(product for _, product, _ in stream),
-        answers=_matrix([labels for _, _, labels in stream], names),
-        held=tuple(product for _, product, _ in held),
-        truth=_matrix([labels for _, _, labels in held], names),
-    )
-
-
-def _hash(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=8).digest()
-
-
-def _matrix(labels: Sequence[frozenset[str]], outputs: Sequence[str]) -> NDArray[np.bool_]:
-    column = {name: k for k, name in enumerate(outputs)}
-    positive = np.zeros((len(labels), len(outputs)), np.bool_)
-    for row, names in enumerate(labels):
-        positive[row, [column[name] for name in names if name in column]] = True
-    return positive
+    """Read and divide a feed. Raises BadFeed."""
+    return divide(feed, outputs, seed=trial.seed, order=trial.order, holdout=trial.holdout, limit=trial.limit)
 
 
 def run(data: Data, trial: Trial) -> Iterator[Step]:
@@ -148,13 +93,14 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
     budget = Budget(share=share, floor=floor_for(share) if trial.floor is None else trial.floor)
     policy = POLICIES[trial.policy]
     learner = Learner(data.outputs, trial.settings, seed=trial.seed, device=trial.device)
-    answered = data.answers ^ mistakes(data.answers.shape, trial)
+    answered = data.answers ^ mistakes(data.answers.shape, seed=trial.seed, noise=trial.noise)
     exam = featurise(data.held, bits=trial.settings.bits)
     snapshot = learner.snapshot()
     waiting: deque[tuple[int, Lesson]] = deque()
     missing = [count for count in (*POINTS, trial.labels or 0) if count]
     labels = answers = at = 0
-    seconds = 0.0
+    seconds = learning = 0.0
+    updates = rehearsals = 0
     key = f"simulate/{trial.seed}".encode()
     while at < stream and (trial.labels is None or labels < trial.labels):
         started = time.perf_counter()
@@ -179,7 +125,10 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
         while waiting and waiting[0][0] < at:
             due.append(waiting.popleft()[1])
         if due:
-            learner.update(learner.version + 1, due)
+            begun = time.perf_counter()
+            progress = learner.update(learner.version + 1, due)
+            learning += time.perf_counter() - begun
+            updates, rehearsals = updates + progress.steps, rehearsals + progress.rehearsed
             snapshot = learner.snapshot()
         seconds += time.perf_counter() - started
         ends = at == stream or labels == trial.labels
@@ -187,12 +136,10 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
         if ends or (labels in POINTS and asked.any()):
             quality = _score(snapshot, exam, data.truth)
             point = Point(labels=labels, answers=answers, products=at, macro_ap=quality[0], micro_f1=quality[1])
-        yield Step(products=at, labels=labels, answers=answers, seconds=seconds, point=point)
-
-
-def mistakes(shape: tuple[int, ...], trial: Trial) -> NDArray[np.bool_]:
-    """Which answers of the stream, (n, K), are wrong in this trial."""
-    return np.random.default_rng([trial.seed, 1]).random(shape) < trial.noise
+        yield Step(
+            products=at, labels=labels, answers=answers, seconds=seconds, learning=learning, updates=updates,
+            rehearsals=rehearsals, point=point,
+        )  # fmt: skip
 
 
 def _score(snapshot: Snapshot, exam: Features, truth: NDArray[np.bool_]) -> tuple[float, float]:

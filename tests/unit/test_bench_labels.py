@@ -55,7 +55,7 @@ def test_a_mean_over_seeds_needs_every_seed(count):
 
 
 def test_the_ratio_is_to_the_best_peer_and_the_verdict_says_by_how_much(count, page):
-    ours = report("askance", "iwal-rare", [(100, 0.4), (300, 0.9)])
+    ours = report(*count.DEFAULT, [(100, 0.4), (300, 0.9)])
     peers = [
         report("sklearn", "passive", [(100, 0.4), (800, 0.9)]),
         report("river", "passive", [(100, 0.4), (500, 0.9)]),
@@ -63,12 +63,12 @@ def test_the_ratio_is_to_the_best_peer_and_the_verdict_says_by_how_much(count, p
     (feed,) = count.collect([ours, *peers, CEILING])
 
     row = next(line for line in page.summary([feed]) if "90 % =" in line)
-    cells = ["toys", "90 % = 0.900", "river, uniform: 500", "300", "0.60", "Askance iwal-rare: 300", "0.60"]
+    cells = ["toys", "90 % = 0.900", "river, uniform: 500", "300", "0.60", f"{count.NAMES[count.DEFAULT]}: 300", "0.60"]
     assert row == f"| {' | '.join([*cells, 'missed, by 0.10'])} |"
 
 
 def test_a_quality_beyond_the_budget_is_compared_by_those_that_learn_from_every_answer(count):
-    ours = report("askance", "iwal-rare", [(100, 0.4), (300, 0.9)])
+    ours = report(*count.DEFAULT, [(100, 0.4), (300, 0.9)])
     passive = report("sklearn", "passive", [(100, 0.5), (400, 0.7)])
     (feed,) = count.collect([ours, passive, CEILING])
 
@@ -78,7 +78,7 @@ def test_a_quality_beyond_the_budget_is_compared_by_those_that_learn_from_every_
 
 
 def test_where_a_peer_needs_fewer_labels_is_said(count, page):
-    ours = report("askance", "iwal-rare", [(100, 0.4), (200, 0.8), (1_000, 0.91)])
+    ours = report(*count.DEFAULT, [(100, 0.4), (200, 0.8), (1_000, 0.91)])
     peer = report("sklearn", "passive", [(100, 0.4), (400, 0.8), (500, 0.9), (600, 0.96)])
     (feed,) = count.collect([ours, peer, CEILING])
 
@@ -89,12 +89,13 @@ def test_where_a_peer_needs_fewer_labels_is_said(count, page):
 
 
 def test_runs_of_harder_streams_are_kept_apart(count, page):
-    late = report("askance", "iwal-rare", [(100, 0.2)], delay=500)
-    plain = report("askance", "iwal-rare", [(100, 0.4)])
+    late = report(*count.DEFAULT, [(100, 0.2)], delay=500)
+    plain = report(*count.DEFAULT, [(100, 0.4)])
     (feed,) = count.collect([plain, late, CEILING])
 
-    assert feed.reports["askance", "iwal-rare"] == [plain]
-    assert "| toys | Askance iwal-rare | 0.400 |  | 0.200 |  |  |  |" in list(page.hard([plain, late]))
+    assert feed.reports[count.DEFAULT] == [plain]
+    line = f"| toys | {count.NAMES[count.DEFAULT]} | 0.400 |  | 0.200 |  |  |  |"
+    assert line in list(page.hard([plain, late]))
 
 
 def test_a_ratio_to_what_was_not_reached_is_a_bound(count, page):
@@ -102,3 +103,12 @@ def test_a_ratio_to_what_was_not_reached_is_a_bound(count, page):
     assert page.between(count.Reach((None,), 900), count.Reach((600.0,), 800)) == "> 1.50"
     assert page.between(count.Reach((200.0,), 900), count.Reach((None,), 800)) == "< 0.25"
     assert not page.between(count.Reach((None,), 900), count.Reach((None,), 800))
+
+
+def test_every_policy_has_a_name_and_a_line_in_the_drawings(count, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    pytest.importorskip("matplotlib")
+    plot = import_module("labels_plot")
+
+    assert set(plot.LINES) == set(count.NAMES)
+    assert count.DEFAULT in count.NAMES
