@@ -28,8 +28,8 @@ class IwalCal:
         self.mellowness = mellowness
 
     def disagreement(self, view: View) -> Doubles:
-        arrivals = view.snapshot.arrivals
-        answers = view.snapshot.relevance.positives + view.snapshot.relevance.negatives
+        arrivals = view.ours.arrivals
+        answers = view.ours.relevance.positives + view.ours.relevance.negatives
         tolerated = self.mellowness * np.log1p(arrivals) / np.maximum(arrivals, 1.0)
         known = answers > 0.0
         worse = np.where(known, crossing(view) / np.where(known, answers, 1.0), 0.0)
@@ -43,12 +43,12 @@ def crossing(view: View) -> Doubles:
     times the length; at the threshold t this gives h = |t - logit| / (length * cost * |target - expit(t)|).
     """
     logits, lengths = (values.astype(np.float64) for values in view.linear_path)
-    scaling = view.snapshot.scaling
-    threshold = (logit(view.snapshot.thresholds) - scaling.shift) / scaling.slope
+    scaling = view.ours.scaling
+    threshold = (logit(view.ours.thresholds) - scaling.shift) / scaling.slope
     above = logits >= threshold
     # To the other side means no for what is above, whose residual at the threshold is expit(t), else yes.
     residual = 1.0 / (1.0 + np.exp(np.where(above, -threshold, threshold)))
-    weight: Doubles = np.abs(logits - threshold) / (lengths * view.snapshot.cost * residual)
+    weight: Doubles = np.abs(logits - threshold) / (lengths * view.ours.cost * residual)
     return weight
 
 

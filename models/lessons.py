@@ -19,6 +19,7 @@ _FEWEST_ROWS: Final = 16_384  # below this many rows the linear path would forge
 class LearnerSettings:
     """Everything about learning that can be set. A state goes on only under the settings it was made with."""
 
+    kind: Literal["askance", "river"] = "askance"
     bits: int = 20  # of feature ids
     members: int = 8  # heads per output
     bootstrap: bool = True  # members see each answer Poisson(1) times, else once
@@ -51,6 +52,9 @@ class LearnerSettings:
     window: int = 2_000  # newest answered products that it is fitted on
     refit: int = 64  # answered products between two fits, fewer at first
     target: Literal["f1", "half"] = "f1"  # of the thresholds
+    river_classifier: str = "logistic"  # by name, or `module:factory`
+    river_members: int = 4  # copies of it
+    river_rehearsals: int = 1  # remembered answers that they learn again per new answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

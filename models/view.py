@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features import Features
+from models.port import Serving
 from models.snapshot import Snapshot
 from models.table import Floats
 
@@ -26,11 +27,11 @@ class View:
     """
 
     features: Features
-    snapshot: Snapshot
+    snapshot: Serving
     members: Floats
 
     @classmethod
-    def of(cls, features: Features, snapshot: Snapshot) -> Self:
+    def of(cls, features: Features, snapshot: Serving) -> Self:
         """Let the members of the snapshot look at the arrivals."""
         return cls(features=features, snapshot=snapshot, members=snapshot.members(features))
 
@@ -47,4 +48,16 @@ class View:
     @cached_property
     def linear_path(self) -> tuple[Floats, Floats]:
         """What the linear path says: logits (n, K), and how far each moves per unit of an answer's share (n, K)."""
-        return self.snapshot.linear_path(self.features)
+        return self.ours.linear_path(self.features)
+
+    @property
+    def ours(self) -> Snapshot:
+        """The snapshot as one of our own model, for what another has not.
+
+        Raises:
+            TypeError: it is of another model.
+
+        """
+        if not isinstance(self.snapshot, Snapshot):
+            raise TypeError(f"{type(self.snapshot).__name__} has no linear path")
+        return self.snapshot

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from consumers.kafka import KafkaReader
 from consumers.port import Consumer
 from consumers.sqlite import SqliteReader
-from models.learner import Learner
 from models.policies import POLICIES
+from models.port import Learning
 from models.records import Position
 from producers.connection import Connection
 from producers.kafka import KafkaWriter
@@ -29,6 +29,7 @@ from service.checkpoints import Restored, fingerprint, rebuild, restore
 from service.deciding import MOST_TERMS, Asking
 from service.http import Health
 from service.keeping import Every, Keeper
+from service.kinds import new_learner
 from service.ledger import Ledger
 from service.loop import Log, Pace, Service
 from service.metrics import Metrics
@@ -59,13 +60,13 @@ def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:
     )
 
 
-def learner_maker(settings: Settings) -> Callable[[tuple[str, ...]], Learner]:
+def learner_maker(settings: Settings) -> Callable[[tuple[str, ...]], Learning]:
     """How a learner is born under these settings."""
     torch.set_num_threads(settings.learning.threads)
     device = torch.device(settings.learning.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise Misconfigured(f"learning.device = {settings.learning.device!r}: no GPU can be used here; take 'cpu'")
-    return lambda outputs: Learner(outputs, settings.model, seed=settings.learning.seed, device=str(device))
+    return lambda outputs: new_learner(outputs, settings.model, seed=settings.learning.seed, device=str(device))
 
 
 def name_of(settings: Settings) -> str:
@@ -79,7 +80,7 @@ def restored(settings: Settings, ledger: Ledger) -> Restored:
     return restore(directory, ledger, name_of(settings), make=learner_maker(settings))
 
 
-def rebuilt(settings: Settings, ledger: Ledger) -> Learner:
+def rebuilt(settings: Settings, ledger: Ledger) -> Learning:
     """The learner as it follows from the ledger alone."""
     return rebuild(ledger, learner_maker(settings))
 

@@ -13,8 +13,8 @@ import structlog
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from models.learner import Learner
 from models.lessons import LearnerSettings
+from models.port import Learning
 from service.learn import apply
 from service.ledger import Batch, Checkpoint, Ledger
 from service.ledger_file import LedgerUnusable
@@ -27,7 +27,7 @@ FORMAT: Final = 2  # another one whenever the same batches make another learner:
 class Restored(NamedTuple):
     """A learner brought up to the ledger's newest batch, and from where."""
 
-    learner: Learner
+    learner: Learning
     checkpoint: int | None  # batch of the checkpoint used; None if rebuilt from the first batch
     batches: int  # batches applied after it
 
@@ -38,7 +38,7 @@ def fingerprint(settings: LearnerSettings, seed: int) -> str:
     return hashlib.sha256(plain.encode()).hexdigest()[:16]
 
 
-def write(directory: Path, learner: Learner) -> Checkpoint:
+def write(directory: Path, learner: Learning) -> Checkpoint:
     """Write the learner's state; only a file that is wholly on disk ever has its final name.
 
     Raises:
@@ -97,7 +97,7 @@ def _read(path: Path, digest: str) -> Mapping[str, Any] | None:
         return None
 
 
-def restore(directory: Path, ledger: Ledger, settings: str, *, make: Callable[[tuple[str, ...]], Learner]) -> Restored:
+def restore(directory: Path, ledger: Ledger, settings: str, *, make: Callable[[tuple[str, ...]], Learning]) -> Restored:
     """Bring a learner up to the ledger's newest batch: newest good checkpoint, then the batches after it.
 
     Args:
@@ -124,7 +124,7 @@ def restore(directory: Path, ledger: Ledger, settings: str, *, make: Callable[[t
     return Restored(learner, None, _catch_up(learner, ledger))
 
 
-def rebuild(ledger: Ledger, make: Callable[[tuple[str, ...]], Learner]) -> Learner:
+def rebuild(ledger: Ledger, make: Callable[[tuple[str, ...]], Learning]) -> Learning:
     """Learn everything anew from the ledger alone.
 
     Raises:
@@ -136,14 +136,14 @@ def rebuild(ledger: Ledger, make: Callable[[tuple[str, ...]], Learner]) -> Learn
     return learner
 
 
-def _born(ledger: Ledger, make: Callable[[tuple[str, ...]], Learner]) -> Learner:
+def _born(ledger: Ledger, make: Callable[[tuple[str, ...]], Learning]) -> Learning:
     first: Batch | None = next(ledger.batches(-1), None)
     if first is None or first.outputs is None:
         raise LedgerUnusable(f"ledger {ledger.path} holds no batch: nothing has run on it yet")
     return make(first.outputs)
 
 
-def _catch_up(learner: Learner, ledger: Ledger) -> int:
+def _catch_up(learner: Learning, ledger: Ledger) -> int:
     applied = 0
     for batch in ledger.batches(learner.version):
         apply(batch, learner)

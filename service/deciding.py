@@ -11,8 +11,8 @@ from models.chance import Budget, Chances, combine, query_id
 from models.coding import Malformed, encode, reject
 from models.messages import Because, OutputTally, Prediction, Product, Query, Tally
 from models.policies import Policy
+from models.port import Serving
 from models.records import Outgoing, Record
-from models.snapshot import Snapshot
 from models.view import View
 
 MOST_TERMS: Final = 100  # outputs whose terms a query explains
@@ -73,7 +73,7 @@ def predictions(
     products: Sequence[Product],
     places: Sequence[Record],
     decided: Decided,
-    snapshot: Snapshot,
+    snapshot: Serving,
     asking: Asking,
     now: float,
 ) -> Iterator[Outgoing]:
@@ -108,7 +108,7 @@ def queries(
     products: Sequence[Product],
     places: Sequence[Record],
     decided: Decided,
-    snapshot: Snapshot,
+    snapshot: Serving,
     asking: Asking,
     now: float,
 ) -> Iterator[Outgoing]:
@@ -141,7 +141,7 @@ def _chance(chances: Chances, i: int, asked: NDArray[np.intp], outputs: Sequence
     return {outputs[k]: float(chances.outputs[i, k]) for k in asked}
 
 
-def _because(judged: Judged, i: int, asked: NDArray[np.intp], snapshot: Snapshot, asking: Asking) -> Because:
+def _because(judged: Judged, i: int, asked: NDArray[np.intp], snapshot: Serving, asking: Asking) -> Because:
     assert judged.chances.scales is not None
     strongest = asked[np.argsort(-judged.disagreement[i, asked], kind="stable")[:MOST_TERMS]].tolist()
     return Because(
@@ -155,7 +155,7 @@ def _because(judged: Judged, i: int, asked: NDArray[np.intp], snapshot: Snapshot
 
 
 def tallies(
-    places: Sequence[Record], decided: Decided, snapshot: Snapshot, asking: Asking, now: float
+    places: Sequence[Record], decided: Decided, snapshot: Serving, asking: Asking, now: float
 ) -> Iterator[Outgoing]:
     by_partition: dict[tuple[str, int], list[int]] = {}
     for i, place in enumerate(places):

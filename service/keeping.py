@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from models.learner import Learner
+from models.port import Learning
 from service.checkpoints import tidy, write
 from service.ledger import Ledger
 from service.metrics import Metrics
@@ -39,7 +39,7 @@ class Keeper:
     every: Every
     batch: int | None  # newest batch that is kept
 
-    def keep(self, learner: Learner, ledger: Ledger, metrics: Metrics) -> None:
+    def keep(self, learner: Learning, ledger: Ledger, metrics: Metrics) -> None:
         """Write a checkpoint unless the newest one holds all there is."""
         if learner.version == self.batch:
             return

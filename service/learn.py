@@ -7,9 +7,9 @@ from typing import Final
 
 from models.coding import Malformed, read
 from models.joining import CLOSED, Outcome, State, as_targets, chances_of, settle, usable
-from models.learner import Learner
 from models.lessons import Lesson
 from models.messages import Label, Message, Query, Reason, Tally
+from models.port import Learning
 from models.records import Outgoing, Position, Record
 from producers.topics import MAX_RECORD
 from service.deciding import rejected
@@ -56,7 +56,7 @@ def learn(
     records: Sequence[Record],
     past: Position,
     ledger: Ledger,
-    learner: Learner,
+    learner: Learning,
     *,
     wanted: int,
     limit: int,
@@ -113,7 +113,7 @@ def learn(
     )
 
 
-def apply(batch: Batch, learner: Learner) -> int:
+def apply(batch: Batch, learner: Learning) -> int:
     """Let the model take one batch of the ledger; return the optimiser steps it took.
 
     The one way in which a model changes: the live step, a restart and a rebuild all come through here.

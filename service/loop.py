@@ -12,8 +12,7 @@ import structlog
 
 from consumers.port import Consumer
 from models.faults import LogUnavailable
-from models.learner import Learner
-from models.snapshot import Snapshot
+from models.port import Learning, Serving
 from producers.port import DeliveryFailed, Producer
 from service.allowance import Allowance
 from service.deciding import Asking
@@ -65,8 +64,8 @@ class Service:
     """What outlives the log's connections. One thread owns all of it."""
 
     ledger: Ledger
-    learner: Learner
-    snapshot: Snapshot
+    learner: Learning
+    snapshot: Serving
     asking: Asking
     scale: float  # of the budget, after the last arrival published
     pace: Pace

@@ -11,8 +11,8 @@ from models.chance import draw
 from models.coding import Malformed, read
 from models.features import featurise
 from models.messages import Product, Reason
+from models.port import Serving
 from models.records import Outgoing, Record
-from models.snapshot import Snapshot
 from models.view import View
 from service.deciding import Asking, Decided, predictions, queries, rejected, tallies
 
@@ -36,7 +36,7 @@ class Scored:
 
 def score(
     records: Sequence[Record],
-    snapshot: Snapshot,
+    snapshot: Serving,
     asking: Asking,
     *,
     scale: float,

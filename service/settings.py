@@ -153,6 +153,14 @@ class Settings(BaseSettings):
             raise ValueError("outputs: a name stands there twice")
         return self
 
+    @model_validator(mode="after")
+    def _policy_suits_the_model(self) -> "Settings":
+        if self.model.kind != "askance" and self.asking.policy == "iwal-cal":
+            raise ValueError(
+                "asking.policy iwal-cal looks at our own model's linear path: model.kind = askance is needed"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -28,6 +28,7 @@ MARKS: Final = re.compile(r"(<!-- (settings|commands) -->\n).*?(<!-- end -->)", 
 
 # The fields of the model's settings bear comments for those who read the learner; these are for those who set them.
 MODEL: Final[Mapping[str, str]] = {
+    "kind": "which model learns: our own, or a river classifier (see river.md)",
     "bits": "features are hashed to so many bits; more collide less and take more memory",
     "members": "heads per output whose disagreement makes the chance; 1 has no doubts",
     "bootstrap": "each head sees each answer Poisson(1) times, so that heads differ; off: once",
@@ -61,6 +62,9 @@ MODEL: Final[Mapping[str, str]] = {
     "window": "newest answered products that scores are calibrated by",
     "refit": "answered products from one calibration to the next; fewer at first",
     "target": "what thresholds aim at: the best F1 of each output, or `half`",
+    "river_classifier": "kind river: `logistic`, `chain`, or `module:factory` to import",
+    "river_members": "kind river: copies of the classifier whose disagreement makes the chance",
+    "river_rehearsals": "kind river: remembered answers learnt again per new one",
 }
 
 

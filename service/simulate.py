@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from models.chance import Budget, combine, draw, floor_for, query_id
 from models.evaluation import macro_average_precision, micro_f1
 from models.features import Features, featurise
-from models.learner import Learner, LearnerSettings, Lesson
+from models.lessons import LearnerSettings, Lesson
 from models.policies import POLICIES
-from models.snapshot import Snapshot
+from models.port import Serving
 from models.view import View
 from service.division import BATCH, POINTS, Data, Order, divide, mistakes
+from service.kinds import new_learner
 
 _SLICE: Final = 512  # products classified at once while evaluating
 
@@ -92,7 +93,7 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
     share = trial.share if trial.labels is None else min(1.0, trial.labels / stream)
     budget = Budget(share=share, floor=floor_for(share) if trial.floor is None else trial.floor)
     policy = POLICIES[trial.policy]
-    learner = Learner(data.outputs, trial.settings, seed=trial.seed, device=trial.device)
+    learner = new_learner(data.outputs, trial.settings, seed=trial.seed, device=trial.device)
     answered = data.answers ^ mistakes(data.answers.shape, seed=trial.seed, noise=trial.noise)
     exam = featurise(data.held, bits=trial.settings.bits)
     snapshot = learner.snapshot()
@@ -142,7 +143,7 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
         )  # fmt: skip
 
 
-def _score(snapshot: Snapshot, exam: Features, truth: NDArray[np.bool_]) -> tuple[float, float]:
+def _score(snapshot: Serving, exam: Features, truth: NDArray[np.bool_]) -> tuple[float, float]:
     parts = [
         snapshot.scores(snapshot.members(exam.take(np.arange(first, min(first + _SLICE, len(exam))))))
         for first in range(0, len(exam), _SLICE)

@@ -49,19 +49,6 @@ def _one_thread():
     torch.set_num_threads(threads)
 
 
-def test_a_restored_learner_goes_on_bit_for_bit_like_one_that_never_stopped():
-    whole = taught(12)
-    stopped = taught(7)
-    state = {name: value.clone() for name, value in stopped.state().items()}
-    resumed = Learner(OUTPUTS, SMALL, seed=1)
-    resumed.restore(state)
-    for number in range(8, 13):
-        resumed.update(number, [lesson(number * 5 + i) for i in range(5)])
-
-    assert resumed.digest() == whole.digest()
-    assert np.array_equal(scores(resumed), scores(whole))
-
-
 def test_a_restored_learner_survives_full_tables_corrections_and_withdrawals():
     settings = replace(SMALL, steps_per_lesson=0.1, table_megabytes=0, memory=10)
     whole, resumed = Learner(OUTPUTS, settings, seed=2), Learner(OUTPUTS, settings, seed=2)
@@ -77,15 +64,6 @@ def test_a_restored_learner_survives_full_tables_corrections_and_withdrawals():
     assert resumed.digest() == whole.digest()
 
 
-def test_taking_snapshots_changes_nothing_about_learning():
-    watched = Learner(OUTPUTS, SMALL, seed=1)
-    for number in range(1, 6):
-        watched.update(number, [lesson(number * 5 + i) for i in range(5)])
-        watched.snapshot()
-
-    assert watched.digest() == taught(5).digest()
-
-
 def test_a_snapshot_never_changes_while_learning_goes_on():
     settings = replace(SMALL, steps_per_lesson=0.1, table_megabytes=0)  # so few rows that they change hands
     learner = taught(3, settings)
@@ -97,73 +75,6 @@ def test_a_snapshot_never_changes_while_learning_goes_on():
         learner.snapshot()
 
     assert np.array_equal(snapshot.members(features), before)
-
-
-def test_a_snapshot_after_many_is_the_same_as_the_first_one_taken():
-    followed = Learner(OUTPUTS, SMALL, seed=1)
-    for number in range(1, 9):
-        followed.update(number, [lesson(number * 5 + i) for i in range(5)])
-        followed.snapshot()
-
-    assert np.array_equal(scores(followed), scores(taught(8)))
-
-
-def test_what_was_taught_is_learnt():
-    learner = taught(60)
-    truth = np.array([[word in product(number).title.split() for word in OUTPUTS] for number in range(1000, 1020)])
-
-    assert ((scores(learner) > 0.5) == truth).mean() > 0.95
-
-
-def test_batches_follow_one_another():
-    learner = taught(2)
-
-    for number in (2, 4):
-        with pytest.raises(ValueError, match="does not follow"):
-            learner.update(number, [])
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        replace(lesson(1), targets=np.zeros(2, np.float32)),
-        replace(lesson(1), targets=np.full(3, 1.5, np.float32)),
-        replace(lesson(1), chance=np.zeros(3, np.float32)),
-        replace(lesson(1), chance=np.full(3, np.nan, np.float32)),
-    ],
-)
-def test_a_lesson_that_does_not_fit_is_refused_and_nothing_is_learnt(wrong):
-    learner = taught(2)
-    before = learner.digest()
-
-    with pytest.raises(ValueError, match="query q1"):
-        learner.update(3, [lesson(99), wrong])
-    assert (learner.digest(), learner.version) == (before, 2)
-
-
-def test_an_empty_batch_only_counts():
-    learner = taught(2)
-    before = scores(learner)
-
-    progress = learner.update(3, [])
-    assert (progress.version, progress.lessons, progress.steps) == (3, 0, 0)
-    assert np.array_equal(scores(learner), before)
-
-
-def test_the_last_lesson_of_a_query_in_a_batch_counts():
-    once, twice = Learner(OUTPUTS, SMALL, seed=1), Learner(OUTPUTS, SMALL, seed=1)
-    once.update(1, [lesson(5, query="q")])
-    twice.update(1, [lesson(4, query="q"), lesson(5, query="q")])
-
-    assert twice.digest() == once.digest()
-
-
-def test_a_corrected_answer_takes_the_place_of_the_one_before():
-    learner = taught(4)
-    remembered = learner.update(5, []).remembered
-
-    progress = learner.update(6, [lesson(99, query="q20")])
-    assert (progress.lessons, progress.forgotten, progress.remembered) == (1, 1, remembered)
 
 
 def test_a_withdrawn_answer_leaves_hardly_a_trace():
@@ -178,14 +89,6 @@ def test_a_withdrawn_answer_leaves_hardly_a_trace():
     assert scores(one) == pytest.approx(scores(other), abs=0.02)
 
 
-def test_withdrawing_what_was_never_answered_changes_nothing():
-    learner, other = taught(2), taught(2)
-    progress = learner.update(3, [withdrawn("never")])
-    other.update(3, [])
-
-    assert (progress.forgotten, learner.digest()) == (0, other.digest())
-
-
 def test_missing_answers_leave_their_output_as_it_was():
     learner = taught(3)
     state = learner.state()
@@ -195,49 +98,6 @@ def test_missing_answers_leave_their_output_as_it_was():
     share = learner.state()["memory/share"][-1]
     assert (share[1].item(), share[0].item() > 0, share[2].item() < 0) == (0.0, True, True)
     assert learner.state()["counts/plain"][:, 1].tolist() == state["counts/plain"][:, 1].tolist()
-
-
-def test_changed_outputs_keep_what_shared_ones_have_learnt():
-    learner = taught(20)
-    before = scores(learner)
-    learner.change_outputs(21, ("hat", "new", "red"))
-
-    after = scores(learner)
-    assert after[:, [0, 2]] == pytest.approx(before[:, [2, 0]], abs=1e-6)
-    assert (learner.version, learner.outputs) == (21, ("hat", "new", "red"))
-
-
-def test_learning_goes_on_with_changed_outputs_and_can_be_restored():
-    outputs = ("hat", "red", *(f"new{k}" for k in range(20)))  # so many that new ones get fewer positives in memory
-    learner = taught(10)
-    learner.change_outputs(11, outputs)
-    resumed = Learner(outputs, SMALL, seed=1)
-    resumed.restore(learner.state())
-    for one in (learner, resumed):
-        for batch in range(12, 20):
-            answers = np.arange(22) % 3 == batch % 3
-            lessons = [lesson(number) for number in range(batch * 6, batch * 6 + 6)]
-            one.update(batch, [replace(each, targets=answers.astype(np.float32), chance=np.ones(22, np.float32))
-                               for each in lessons])  # fmt: skip
-
-    assert resumed.digest() == learner.digest()
-
-
-def test_a_new_output_starts_the_same_wherever_it_stands():
-    one, other = taught(5), taught(5)
-    one.change_outputs(6, (*OUTPUTS, "new"))
-    other.change_outputs(6, ("new", *OUTPUTS))
-    features = featurise([product(number) for number in range(5)], bits=SMALL.bits)
-
-    assert one.snapshot().members(features)[:, 3] == pytest.approx(other.snapshot().members(features)[:, 0], abs=1e-6)
-
-
-def test_a_state_of_other_outputs_or_seed_is_refused():
-    state = taught(2).state()
-
-    for other in (Learner(OUTPUTS[:2], SMALL, seed=1), Learner(OUTPUTS, SMALL, seed=2)):
-        with pytest.raises(ValueError, match="another learner"):
-            other.restore(state)
 
 
 def test_the_state_holds_no_more_rows_than_were_touched():

@@ -42,6 +42,7 @@ def test_given_values_stand_over_variables_over_the_file(tmp_path, monkeypatch):
         ("[asking]\np_min = 0.5", "p_min 0.5 is above share 0.1"),
         ("[asking]\npolicy = 'guess'", "asking.policy = 'guess'"),
         ("outputs = ['a', 'a']", "a name stands there twice"),
+        ("[asking]\npolicy = 'iwal-cal'\n[model]\nkind = 'river'", "model.kind = askance is needed"),
         ("[http]\nport = 70000", "http.port = 70000"),
         ("[asking", "askance.toml"),
     ],
