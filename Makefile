@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: help demo test check format kafka bench bench-labels bench-simulate bench-proof bench-exactly-once clean
+.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-exactly-once clean
 .DEFAULT_GOAL := help
 
 help:
@@ -50,7 +50,7 @@ kafka: $(VENV)/.checked
 	$(BIN)/python tests/broker/run.py
 
 DATA ?= ../shared/data
-bench: bench-labels bench-simulate bench-exactly-once bench-proof
+bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof
 
 # Kafka's part needs a broker: `make kafka` in another terminal.
 bench-exactly-once: $(VENV)/.checked
@@ -58,6 +58,9 @@ bench-exactly-once: $(VENV)/.checked
 
 bench-labels: $(VENV)/.benched
 	$(BIN)/python benchmarks/labels.py $(DATA) --extras
+
+bench-ablation: $(VENV)/.benched
+	$(BIN)/python benchmarks/ablation.py $(DATA)
 
 bench-simulate: $(VENV)/.checked
 	$(BIN)/python benchmarks/simulate_table.py $(DATA)

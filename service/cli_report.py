@@ -20,6 +20,7 @@ from service.report import Bounded, Claim, Report, Section
 def show_report(
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures there.")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw the figures there: NAME.html or NAME.svg.")] = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Draw them as a PNG image there; needs matplotlib.")] = None,
     target_precision: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Say whether every output's precision is at least this.")
     ] = None,
@@ -42,14 +43,17 @@ def show_report(
 
         askance report
 
-        askance report --json report.json --plot report.html
+        askance report --json report.json --plot report.html --png report.png
 
         askance report --target-precision 0.9 --target-recall 0.8
     """
     from service.ledger import Ledger
+    from service.picture import can_draw, picture
     from service.report import make_report
     from service.settings import Misconfigured
 
+    if png is not None and not can_draw():
+        raise Misconfigured(f"--png {png}: matplotlib is missing; install it, as in `pip install 'askance[plot]'`")
     if plot is not None and plot.suffix not in (".html", ".svg"):
         raise Misconfigured(f"--plot {plot}: NAME.html or NAME.svg is expected")
     ledger = Ledger(settings_from(config, data_dir=data_dir, sets=sets).data_dir, read_only=True)
@@ -67,6 +71,8 @@ def show_report(
         from service.drawing import draw
 
         plot.write_text(draw(section, html=plot.suffix == ".html"), encoding="utf-8")
+    if png is not None:
+        png.write_bytes(picture(section))
     same = not check or _checked(ledger.evidence)
     if not same or (report.claim is not None and not report.claim.holds):
         raise typer.Exit(FAILED)

@@ -144,6 +144,7 @@ def simulate(
     limit: Annotated[int | None, typer.Option(min=1, help="Length of the stream, after ordering.")] = None,
     seed: Annotated[int, typer.Option(help="Of the order and the draws.")] = 0,
     delay: Annotated[int, typer.Option(min=0, help="Products between a query and its answer.")] = 0,
+    noise: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of binary answers that are wrong.")] = 0.0,
     config: Config = None,
     sets: Sets = None,
 ) -> None:
@@ -174,6 +175,7 @@ def simulate(
         limit=limit,
         seed=seed,
         delay=delay,
+        noise=noise,
         asking="outputs" if settings.asking.unit == "output" else "product",
         floor=settings.asking.p_min,
         settings=settings.model,

@@ -15,6 +15,7 @@ TOP: Final = 84
 LABELS: Final = 70  # width of the column of labels
 WIDTH: Final = NAMES + 3 * (PANEL + GAP) + LABELS
 LONGEST: Final = 30  # characters of a name
+LEGEND: Final = "dot: estimate; bar: bounds that hold at 95 %, at all times together, for each figure by itself"
 
 STYLE: Final = """
 text { font: 12px system-ui, sans-serif; fill: #24292f }
@@ -32,20 +33,18 @@ def draw(section: Section, *, html: bool) -> str:
     """Draw a section of the report as one SVG image, or as an HTML page that shows it."""
     outputs = sorted(section.outputs, key=lambda output: -output.positive)
     height = TOP + ROW * len(outputs) + 44
+    title, below = head(section)
     size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="quality by output">',
         f"<style>{STYLE}</style>",
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
-        *_head(section),
+        _text(8, 24, title, "title"),
+        _text(8, 43, below, "faint"),
+        _text(NAMES + 3 * (PANEL + GAP) + LABELS - 12, TOP - 12, "labels", "panel", anchor="end"),
         *_panels(len(outputs)),
         *(part for row, output in enumerate(outputs) for part in _row(output, TOP + ROW * row)),
-        _text(
-            8,
-            height - 12,
-            "dot: estimate; bar: bounds that hold at 95 %, at all times together, for each figure by itself",
-            "faint",
-        ),
+        _text(8, height - 12, LEGEND, "faint"),
         "</svg>",
     ]
     image = "\n".join(parts)
@@ -55,12 +54,11 @@ def draw(section: Section, *, html: bool) -> str:
     return f"{page}<body style='margin:1.5rem'>{image}</body></html>\n"
 
 
-def _head(section: Section) -> Iterator[str]:
+def head(section: Section) -> tuple[str, str]:
+    """What is shown, and of which arrivals."""
     what = f"epoch {section.epoch}, {section.reason}" if section.epoch else "since launch"
     since = "" if section.since is None else f" since {datetime.fromtimestamp(section.since, UTC):%Y-%m-%d %H:%M} UTC"
-    yield _text(8, 24, "Quality as served", "title")
-    yield _text(8, 43, f"{section.arrivals:,} arrivals{since} ({what}), {section.asked:,} asked about", "faint")
-    yield _text(NAMES + 3 * (PANEL + GAP) + LABELS - 12, TOP - 12, "labels", "panel", anchor="end")
+    return "Quality as served", f"{section.arrivals:,} arrivals{since} ({what}), {section.asked:,} asked about"
 
 
 def _panels(rows: int) -> Iterator[str]:

@@ -161,6 +161,8 @@ def report(data: Data, trial: Trial, steps: Sequence[Step]) -> dict[str, Any]:
         "policy": trial.policy,
         "seed": trial.seed,
         "order": trial.order,
+        "delay": trial.delay,
+        "noise": trial.noise,
         "points": [
             {
                 "labels": point.labels,

@@ -103,6 +103,23 @@ def test_two_budgets_for_a_simulation_are_misuse(askance, feed):
     assert (status, "--rate and --labels" in text) == (2, True)
 
 
+def test_late_and_wrong_answers_are_simulated_as_told(askance, tmp_path):
+    shop = tmp_path / "shop.jsonl.gz"
+    outputs = write_feed(shop, 200, seed=1)
+    quick = [word for name in ("bits=12", "width=8", "hidden=8", "members=2") for word in ("--set", f"model.{name}")]
+    words = ["simulate", shop, "--outputs", outputs, "--rate", 0.9, *quick]
+    reports = {}
+    for name, more in {"plain": (), "late": ("--delay", 130), "wrong": ("--noise", 0.5)}.items():
+        path = tmp_path / f"{name}.json"
+        assert askance(*words, "--report", path, *more)[0] == 0
+        reports[name] = json.loads(path.read_text())
+
+    assert [(report["delay"], report["noise"]) for report in reports.values()] == [(0, 0.0), (130, 0.0), (0, 0.5)]
+    ends = {name: report["points"][-1]["macro_ap"] for name, report in reports.items()}
+    assert 0.0 < ends["wrong"] < ends["plain"]
+    assert 0.0 < ends["late"] < ends["plain"]
+
+
 def test_a_report_that_could_not_be_written_is_said_before_the_work(askance, feed):
     status, text = askance("simulate", feed[0], "--outputs", feed[1], "--report", "no/where/out.json")
 

@@ -48,6 +48,22 @@ def test_json_and_drawing_are_written(askance, tmp_path):
     assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
 
 
+def test_an_image_is_written(askance, tmp_path):
+    pytest.importorskip("matplotlib")
+
+    status, _ = askance("report", "--png", tmp_path / "r.png")
+
+    assert (status, (tmp_path / "r.png").read_bytes()[:8]) == (0, b"\x89PNG\r\n\x1a\n")
+
+
+def test_an_image_without_matplotlib_is_misuse_that_says_how_to_install_it(askance, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+    status, text = askance("report", "--png", tmp_path / "r.png")
+
+    assert (status, "askance[plot]" in text) == (2, True)
+
+
 def test_a_drawing_of_another_kind_is_misuse(askance, tmp_path):
     status, text = askance("report", "--plot", tmp_path / "r.png")
 

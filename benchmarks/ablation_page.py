@@ -1,0 +1,173 @@
+"""The page of `ablation.py`: tables between its two marks."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from ablation_switches import BASE, GROUPS, Switch
+from labels_count import Reach, Report, labels_to, mean, reach
+from labels_page import BEGIN, END, at, between, table
+
+LEVELS: Final = (0.8, 0.9)
+OF_DEFAULT: Final = 0.9  # of the macro-AP that the default ends with
+SHOWN: Final = (200, 400, 800)
+Kept = Mapping[str, Sequence[Report]]  # by switch, a report per seed
+
+
+def by_switch(reports: Sequence[Report], feed: str) -> dict[str, list[Report]]:
+    """The reports of one feed, seeds in order."""
+    found: dict[str, list[Report]] = {}
+    for report in sorted(reports, key=lambda report: int(report["seed"])):
+        if report["feed"] == feed:
+            found.setdefault(report["switch"], []).append(report)
+    return found
+
+
+def paired(kept: Kept, switch: Switch) -> tuple[list[Report], list[Report]]:
+    """The reports of a switch and of what it is compared with, of the seeds that both have."""
+    own, other = kept.get(switch.name, ()), kept.get(switch.against, ())
+    seeds = {report["seed"] for report in own} & {report["seed"] for report in other}
+    return [r for r in own if r["seed"] in seeds], [r for r in other if r["seed"] in seeds]
+
+
+def goal(kept: Kept) -> float:
+    """The macro-AP that training time is counted to: 90 % of what the default ends with."""
+    return OF_DEFAULT * last(kept[BASE], "macro_ap")
+
+
+def last(reports: Sequence[Report], figure: str) -> float:
+    return mean([report["points"][-1][figure] for report in reports])
+
+
+def until(report: Report, quality: float, figure: str) -> float | None:
+    """What was spent until a quality: `learning` seconds, `updates` or `rehearsals`; None if it was never reached.
+
+    Between points it is spent evenly over labels.
+    """
+    labels = labels_to(report["points"], quality)
+    if labels is None:
+        return None
+    places = [0.0, *(float(point["labels"]) for point in report["points"])]
+    spent = [0.0, *(float(point[figure]) for point in report["points"])]
+    after = next(i for i, place in enumerate(places) if place >= labels - 1e-6)
+    part = (labels - places[after - 1]) / (places[after] - places[after - 1])
+    return spent[after - 1] + part * (spent[after] - spent[after - 1])
+
+
+def spent(reports: Sequence[Report], quality: float, figure: str) -> Reach:
+    """The same over seeds, with what the shortest spent in all."""
+    values = tuple(until(report, quality, figure) for report in reports)
+    return Reach(values, min((round(report["points"][-1][figure]) for report in reports), default=0))
+
+
+def brief(found: Reach) -> str:
+    if found.mean is None:
+        return f"> {found.ended:,}"
+    return f"{found.mean:,.1f}" if found.mean < 10 else f"{found.mean:,.0f}"
+
+
+def summary(switches: Sequence[Switch], feeds: Mapping[str, Kept]) -> Iterator[str]:
+    """A row per switch: labels in proportion to those of its baseline, and differences on average over feeds."""
+    heading = [
+        "part",
+        "switched",
+        "against",
+        *feeds,
+        "all",
+        "macro-AP at 400",
+        "at the end",
+        "micro-F1",
+        "learning time",
+    ]
+    rows = []
+    for switch in sorted(switches[1:], key=lambda switch: GROUPS.index(switch.group)):
+        pairs = {feed: paired(kept, switch) for feed, kept in feeds.items()}
+        measured = {feed: pair for feed, pair in pairs.items() if pair[0]}
+        if not measured:
+            continue
+        ratios = {f: [reach(side, goal(feeds[f])) for side in pair] for f, pair in measured.items()}
+        times = [[spent(side, goal(feeds[f]), "learning") for side in pair] for f, pair in measured.items()]
+        cells = [between(*ratios[feed]) if feed in ratios else "" for feed in feeds]
+        rows.append(
+            [
+                switch.group, switch.name, switch.against, *cells, together(list(ratios.values())),
+                difference([[quality_at(side, 400) for side in pair] for pair in measured.values()]),
+                difference([[last(side, "macro_ap") for side in pair] for pair in measured.values()]),
+                difference([[last(side, "micro_f1") for side in pair] for pair in measured.values()]),
+                together(times),
+            ]
+        )  # fmt: skip
+    yield from table(heading, rows, words=3)
+
+
+def quality_at(reports: Sequence[Report], labels: int) -> float | None:
+    found = [point["macro_ap"] for report in reports for point in report["points"] if point["labels"] == labels]
+    return mean(found) if len(found) == len(reports) else None
+
+
+def difference(pairs: Sequence[Sequence[float | None]]) -> str:
+    """Mean over feeds of the first less the second."""
+    found = [one - other for one, other in pairs if one is not None and other is not None]
+    return f"{mean(found):+.3f}" if found else ""
+
+
+def together(pairs: Sequence[Sequence[Reach]]) -> str:
+    """Geometric mean over feeds of the first in proportion to the second; of those feeds where both were reached."""
+    found = [one.mean / other.mean for one, other in pairs if one.mean and other.mean]
+    if not found:
+        return ""
+    missing = f" ({len(found)} of {len(pairs)})" if len(found) < len(pairs) else ""
+    return f"{math.exp(mean([math.log(ratio) for ratio in found])):.2f}{missing}"
+
+
+def of_feed(feed: str, switches: Sequence[Switch], kept: Kept, ceiling: float | None) -> Iterator[str]:
+    yield from (f"## {feed}", "")
+    known = "not measured" if ceiling is None else f"{ceiling:.3f}"
+    yield f"Ceiling: macro-AP {known}. The default ends with {last(kept[BASE], 'macro_ap'):.3f}; 90 % of that is"
+    yield from (f"{goal(kept):.3f}.", "")
+    rows = []
+    for switch in switches:
+        reports = kept.get(switch.name)
+        if reports:
+            levels = [reach(reports, level * ceiling) if ceiling else None for level in LEVELS]
+            to_goal = [spent(reports, goal(kept), figure) for figure in ("learning", "updates", "rehearsals")]
+            rows.append(
+                [
+                    switch.name, str(len(reports)), *("" if level is None else brief(level) for level in levels),
+                    *(at(reports, labels) for labels in SHOWN),
+                    *(f"{last(reports, figure):.3f}" for figure in ("macro_ap", "micro_f1")),
+                    brief(reach(reports, goal(kept))), *(brief(found) for found in to_goal),
+                ]
+            )  # fmt: skip
+    heading = ["", "seeds", *(f"labels to {level:.0%} of the ceiling" for level in LEVELS)]
+    heading += [*(f"AP at {labels}" for labels in SHOWN), "at the end", "micro-F1"]
+    heading += ["labels to 90 % of the default's end", "seconds of learning", "steps of the network", "rehearsals"]
+    yield from (*table(heading, rows, words=1), "")
+
+
+def write(
+    page: Path,
+    switches: Sequence[Switch],
+    reports: Sequence[Report],
+    ceilings: Mapping[str, float | None],
+    planned: int,
+) -> None:
+    """Write the part of the page between the two marks; a feed without the default's own run is left out."""
+    feeds = {feed: by_switch(reports, feed) for feed in ceilings}
+    feeds = {feed: kept for feed, kept in feeds.items() if BASE in kept}
+    lines = [*made(reports, planned), "", *summary(switches, feeds), ""]
+    for feed, kept in feeds.items():
+        lines += of_feed(feed, switches, kept, ceilings[feed])
+    before, rest = page.read_text().split(BEGIN)
+    page.write_text("\n".join([before + BEGIN, *lines, END + rest.split(END)[1]]))
+
+
+def made(reports: Sequence[Report], planned: int) -> Iterator[str]:
+    machines = {(r["machine"]["cpu"], r["machine"]["cores"], r["machine"]["python"]) for r in reports}
+    loads = [report["load"] for report in reports]
+    cpus = "; ".join(f"{cpu}, {cores} cores, Python {python}" for cpu, cores, python in sorted(machines))
+    codes = ", ".join(sorted({report["code"] for report in reports}))
+    limits = ", ".join(f"{limit:,}" for limit in sorted({report["limit"] for report in reports}))
+    yield f"From {len(reports)} of {planned} runs over at most {limits} products of a stream: {cpus}. Load average"
+    yield f"while they ran: {min(loads, default=0)} to {max(loads, default=0)}. Code: {codes}."
