@@ -113,6 +113,22 @@ class LeastPositive:
         return np.broadcast_to(np.clip(1.0 - highest, 0.0, 1.0)[:, None], view.members.shape[:2])
 
 
+class Damped:
+    """Another policy, each arrival's disagreement times its novelty: less about what is like something answered.
+
+    What it goes by is in the snapshot, so every scorer and every redelivery finds the same; of what was asked but not
+    answered yet it knows nothing.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.name: Final = f"{policy.name}-damped"
+        self._policy = policy
+
+    def disagreement(self, view: View) -> Doubles:
+        damped: Doubles = self._policy.disagreement(view) * view.novelty[:, None]
+        return damped
+
+
 def loss_difference(members: Doubles, clip: Doubles) -> Doubles:
     """Max over two members and both answers of the difference of clipped log losses, in [0, 1], in closed form.
 
@@ -137,3 +153,8 @@ POLICIES: Final[Mapping[str, Policy]] = MappingProxyType(
         for policy in (Random(), Iwal(), IwalRare(), IwalNovel(), IwalCal(), Uncertainty(), LeastPositive())
     }
 )
+
+
+def policy_named(name: str, *, damping: bool = False) -> Policy:
+    """One of POLICIES, damped if wanted. Raises KeyError."""
+    return Damped(POLICIES[name]) if damping else POLICIES[name]

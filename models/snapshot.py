@@ -82,6 +82,19 @@ class Snapshot:
             lengths += np.maximum(1.0 - squares.sum(axis=1), 0.0)[:, None] * self.relevance.of(none, none[:, 0])
         return self._logits(bag, rows, columns), lengths
 
+    def novelty(self, features: Features) -> NDArray[np.float64]:
+        """Mean over a product's features of 1 / (1 + answered products that had it) (n,), by their squared weights.
+
+        One for a product of features never answered about, a half for the twin of the only product like it, less for
+        the twin of many. Features of most products have little weight, so common words alone make nothing familiar.
+        """
+        bag = weigh(features, self.places, self.rarity, self.absent)
+        squares = np.square(bag.values.astype(np.float64))
+        familiar = squares * (self.seen[bag.rows] / (1.0 + self.seen[bag.rows]))
+        owners = np.repeat(np.arange(len(features)), np.diff(bag.offsets))
+        novelty: NDArray[np.float64] = np.clip(1.0 - np.bincount(owners, familiar, len(features)), 0.0, 1.0)
+        return novelty
+
     def scores(self, members: Floats) -> Floats:
         """Calibrated scores (n, K) for what the members said; an output ranks products as the members' mean does."""
         return self.scaling.scores(members.mean(axis=2, dtype=np.float32))

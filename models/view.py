@@ -50,6 +50,11 @@ class View:
         """What the linear path says: logits (n, K), and how far each moves per unit of an answer's share (n, K)."""
         return self.ours.linear_path(self.features)
 
+    @cached_property
+    def novelty(self) -> NDArray[np.float64]:
+        """How little each arrival has in common with answered products (n,), in [0, 1]; one where nothing."""
+        return self.ours.novelty(self.features)
+
     @property
     def ours(self) -> Snapshot:
         """The snapshot as one of our own model, for what another has not.
@@ -59,5 +64,5 @@ class View:
 
         """
         if not isinstance(self.snapshot, Snapshot):
-            raise TypeError(f"{type(self.snapshot).__name__} has no linear path")
+            raise TypeError(f"{type(self.snapshot).__name__} is none of our own model")
         return self.snapshot

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from consumers.kafka import KafkaReader
 from consumers.port import Consumer
 from consumers.sqlite import SqliteReader
-from models.policies import POLICIES
+from models.policies import policy_named
 from models.port import Learning
 from models.records import Position
 from producers.connection import Connection
@@ -49,7 +49,7 @@ def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:
     """The rule by which arrivals are asked about."""
     asking = settings.asking
     return Asking(
-        policy=POLICIES[asking.policy],
+        policy=policy_named(asking.policy, damping=asking.damping),
         unit=asking.unit,
         share=asking.share,
         p_min=asking.floor,

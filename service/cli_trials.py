@@ -168,6 +168,7 @@ def simulate(
         raise Misconfigured(f"--report {report}: there is no folder {report.parent}")
     trial = Trial(
         policy=settings.asking.policy,
+        damping=settings.asking.damping,
         share=rate or settings.asking.share,
         labels=labels,
         order=order.value,

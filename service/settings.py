@@ -73,6 +73,7 @@ class AskingSettings(Group):
     """Deciding whom to ask."""
 
     policy: Policy = Field("iwal-rare", description="rule that makes the chance")
+    damping: bool = Field(False, description="ask less about what is much like something answered already")
     unit: Literal["product", "output"] = Field("product", description="ask about whole products, or single outputs")
     share: Share = Field(0.1, description="share of arrivals to ask about")
     labels_per_hour: float | None = Field(
@@ -159,6 +160,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "asking.policy iwal-cal looks at our own model's linear path: model.kind = askance is needed"
             )
+        if self.model.kind != "askance" and self.asking.damping:
+            raise ValueError("asking.damping looks at our own model's counts: model.kind = askance is needed")
         return self
 
     @classmethod

@@ -14,7 +14,7 @@ from models.chance import Budget, combine, draw, floor_for, query_id
 from models.evaluation import macro_average_precision, micro_f1
 from models.features import Features, featurise
 from models.lessons import LearnerSettings, Lesson
-from models.policies import POLICIES
+from models.policies import policy_named
 from models.port import Serving
 from models.view import View
 from service.division import BATCH, POINTS, Data, Order, divide, mistakes
@@ -35,11 +35,13 @@ class Trial:
         noise: share of binary answers that are wrong; the products to score by have none.
         delay: products that arrive between a question and the first batch that may know its answer.
         asking: about the whole `product`, or each of its `outputs` with a chance of its own.
+        damping: ask less about what is much like something answered already.
         floor: least chance; None for the one that suits the share.
 
     """
 
     policy: str
+    damping: bool = False
     share: float = 0.1
     labels: int | None = None
     order: Order = "shuffled"
@@ -92,7 +94,7 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
     stream, outputs = len(data.stream), len(data.outputs)
     share = trial.share if trial.labels is None else min(1.0, trial.labels / stream)
     budget = Budget(share=share, floor=floor_for(share) if trial.floor is None else trial.floor)
-    policy = POLICIES[trial.policy]
+    policy = policy_named(trial.policy, damping=trial.damping)
     learner = new_learner(data.outputs, trial.settings, seed=trial.seed, device=trial.device)
     answered = data.answers ^ mistakes(data.answers.shape, seed=trial.seed, noise=trial.noise)
     exam = featurise(data.held, bits=trial.settings.bits)
@@ -158,7 +160,7 @@ def report(data: Data, trial: Trial, steps: Sequence[Step]) -> dict[str, Any]:
     return {
         "feed": data.name,
         "system": "askance",
-        "policy": trial.policy,
+        "policy": policy_named(trial.policy, damping=trial.damping).name,
         "seed": trial.seed,
         "order": trial.order,
         "delay": trial.delay,

@@ -6,11 +6,12 @@ import pytest
 
 from models.features import featurise
 from models.learner import Learner
-from models.lessons import LearnerSettings
+from models.lessons import LearnerSettings, Lesson
 from models.messages import Product
-from models.policies import POLICIES
+from models.policies import POLICIES, policy_named
 from models.view import View
-from service.settings import Policy
+from service.assembly import asking_of
+from service.settings import Policy, read_settings
 
 SMALL = LearnerSettings(bits=10, width=4, sketch=4, hidden=4, members=2)
 MEMBERS = np.array([[[0.010, 0.10], [0.5, 0.5], [0.0001, 0.001]]], np.float32)
@@ -104,3 +105,22 @@ def test_disagreement_is_between_nothing_and_one_by_any_policy(policy):
     found = disagreement(policy, members, PREVALENCE)
     assert found.shape == (3, 3)
     assert ((found >= 0.0) & (found <= 1.0)).all()
+
+
+def test_damping_takes_away_from_what_is_familiar():
+    learner = Learner(("red",), SMALL, seed=0)
+    twin, other = Product(id="a", title="a red shoe"), Product(id="b", title="something else")
+    targets, certain = np.ones(1, np.float32), np.ones(1, np.float32)
+    learner.update(1, [Lesson(query="q", product=twin, targets=targets, chance=certain)])
+    view = View.of(featurise([twin, other], bits=SMALL.bits), learner.snapshot())
+
+    plain, damped = policy_named("iwal"), policy_named("iwal", damping=True)
+    assert (plain.name, damped.name) == ("iwal", "iwal-damped")
+    assert damped.disagreement(view)[:, 0] == pytest.approx(plain.disagreement(view)[:, 0] * [0.5, 1.0], rel=0.1)
+
+
+@pytest.mark.parametrize(("damping", "name"), [(False, "iwal"), (True, "iwal-damped")])
+def test_the_setting_puts_the_policy_to_work(damping, name):
+    settings = read_settings(changes={"asking.policy": "iwal", "asking.damping": damping, "asking.seed": "key"})
+
+    assert asking_of(settings).policy.name == name

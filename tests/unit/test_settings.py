@@ -43,6 +43,7 @@ def test_given_values_stand_over_variables_over_the_file(tmp_path, monkeypatch):
         ("[asking]\npolicy = 'guess'", "asking.policy = 'guess'"),
         ("outputs = ['a', 'a']", "a name stands there twice"),
         ("[asking]\npolicy = 'iwal-cal'\n[model]\nkind = 'river'", "model.kind = askance is needed"),
+        ("[asking]\ndamping = true\n[model]\nkind = 'river'", "damping looks at our own model's counts"),
         ("[http]\nport = 70000", "http.port = 70000"),
         ("[asking", "askance.toml"),
     ],

@@ -65,3 +65,39 @@ def test_the_scores_are_those_that_are_served():
     seen = view(taught(), "red shoe")
 
     assert np.array_equal(seen.scores, seen.snapshot.scores(seen.members))
+
+
+def test_what_was_never_answered_about_is_wholly_new():
+    assert view(taught(), "never heard of", "").novelty.tolist() == pytest.approx([1.0, 1.0])
+
+
+def test_novelty_is_halved_by_one_twin_and_falls_with_each_further_one():
+    learner, found = Learner(OUTPUTS, SMALL, seed=0), []
+    for number in range(1, 4):
+        learner.update(number, [lesson(number, Product(id=str(number), title="red shoe"), [1, 1])])
+        found.append(float(view(learner, "red shoe").novelty[0]))
+
+    assert found == pytest.approx([1 / 2, 1 / 3, 1 / 4])
+
+
+def test_common_words_alone_make_nothing_familiar():
+    twin, other = view(taught(), "red shoe", "red shoe with golden buckles").novelty
+
+    assert twin < 0.1
+    assert other > 0.6
+
+
+def test_a_withdrawn_answer_makes_its_product_new_again():
+    learner = taught()
+    before = view(learner, "golden buckle").novelty
+    learner.update(2, [lesson("new", Product(id="n", title="golden buckle"), [0, 0])])
+    learner.update(3, [lesson("new", Product(id="n", title="golden buckle"), [np.nan, np.nan])])
+
+    assert view(learner, "golden buckle").novelty == pytest.approx(before, abs=0.02)
+
+
+def test_novelty_does_not_depend_on_the_arrivals_beside_it():
+    titles = ["red shoe", "green hat with a feather", "", "never heard of"]
+
+    together = view(taught(), *titles).novelty
+    assert together.tolist() == [view(taught(), title).novelty[0] for title in titles]
