@@ -1,0 +1,61 @@
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+
+@pytest.fixture
+def served():
+    """A model that is right four times in five, surer of some arrivals than of others."""
+    random = np.random.default_rng(0)
+    truth = random.random((640, 3)) < (0.5, 0.2, 0.1)
+    positive = truth ^ (random.random(truth.shape) < 0.2)
+    scores = np.where(positive, 0.8, 0.1)
+    return import_module("proof_served").Served("toys", 0.02, scores, positive, truth, random.random(truth.shape))
+
+
+def test_thrown_again_the_weighted_sums_are_unbiased_and_clipped_ones_are_not(served):
+    replays, figures = import_module("proof_replays"), import_module("proof_figures")
+    every = np.ones(3, np.bool_)
+    right, clipped = (replays.replay(served, 200, 1, clipped=most, watched=False) for most in (None, 2.0))
+
+    assert figures.errors(right, every)["root_mean_square"] < 2.0
+    assert figures.errors(clipped, every)["root_mean_square"] > 5.0
+
+
+def test_chances_of_every_rule_are_within_the_floor_and_one(served):
+    replays = import_module("proof_replays")
+    for rule in (replays.by_product, replays.by_output, replays.uniform):
+        asked = []
+        for start, stop, chance in rule(served, 5, asked):
+            assert (chance.min() >= served.floor, chance.max() <= 1.0) == (True, True)
+            asked.append(np.full((stop - start, 1, 5), start % 128 == 0))
+
+
+def test_bounds_are_looked_up_no_wider_than_they_are():
+    replays, confidence = import_module("proof_replays"), import_module("models.confidence")
+    tables, step = replays.bounds_table(50.0)
+    exact = confidence.bound(np.array([1234.5]), 50.0, replays.RHO[0], replays.ALPHA / 4)
+    looked_up = tables[0, int(np.sqrt(1234.5) / step)]
+
+    assert looked_up <= exact[0] == pytest.approx(looked_up, rel=1e-2)
+
+
+def test_only_the_part_of_the_page_about_the_floor_is_renewed(tmp_path):
+    page = import_module("proof_page")
+    path = tmp_path / "proof.md"
+    marks = "<!-- floor {0}: begin -->\n{1}\n<!-- floor {0}: end -->\n"
+    path.write_text("before\n" + marks.format("0.02", "old") + marks.format("0.05", "kept") + "after\n")
+    page.write(path, 0.02, [])
+
+    assert (
+        path.read_text() == "before\n" + marks.format("0.02", page.table([])) + marks.format("0.05", "kept") + "after\n"
+    )
