@@ -66,6 +66,7 @@ class Because(Message, frozen=True, kw_only=True, omit_defaults=True):
     floor: PositiveProbability
     scale: float
     threshold: dict[Name, Probability]
+    share: PositiveProbability | None = None  # of arrivals that was to be asked about then
     finished: list[Name] = msgspec.field(default_factory=list)  # outputs that no longer count in `combined`
 
 

@@ -34,6 +34,9 @@ from service.ledger import Ledger
 from service.loop import Log, Pace, Service
 from service.metrics import Metrics
 from service.outputs import outputs_of, settle_outputs
+from service.promotion import heed, served
+from service.recipes import Recipe, recipe
+from service.rivals import Rivals
 from service.secret import key_of
 from service.settings import Misconfigured, Settings
 from service.stopping import Targets
@@ -60,29 +63,58 @@ def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:
     )
 
 
-def learner_maker(settings: Settings) -> Callable[[tuple[str, ...]], Learning]:
-    """How a learner is born under these settings."""
+def configured(settings: Settings) -> Recipe:
+    """The model that the configuration asks for."""
+    return recipe(settings.model, settings.learning.seed)
+
+
+def device_of(settings: Settings) -> str:
+    """Where learners work.
+
+    Raises:
+        Misconfigured: there is no such device here.
+
+    """
     torch.set_num_threads(settings.learning.threads)
     device = torch.device(settings.learning.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise Misconfigured(f"learning.device = {settings.learning.device!r}: no GPU can be used here; take 'cpu'")
-    return lambda outputs: new_learner(outputs, settings.model, seed=settings.learning.seed, device=str(device))
+    return str(device)
 
 
-def name_of(settings: Settings) -> str:
-    """Fingerprint of all that a model's state depends on."""
-    return fingerprint(settings.model, settings.learning.seed)
+def learner_maker(settings: Settings, made_by: Recipe) -> Callable[[tuple[str, ...]], Learning]:
+    """How a learner is born under these settings."""
+    device = device_of(settings)
+    return lambda outputs: new_learner(outputs, made_by.settings, seed=made_by.seed, device=device)
+
+
+def rivals_of(settings: Settings) -> Rivals:
+    """Room for the learners beside the one that serves."""
+    return Rivals(
+        configured=configured(settings), directory=settings.data_dir / "checkpoints", device=device_of(settings)
+    )
 
 
 def restored(settings: Settings, ledger: Ledger) -> Restored:
-    """The learner as the ledger has it."""
+    """The learner that serves, as the ledger has it."""
+    serves = served(ledger, configured(settings))[-1]
     directory = settings.data_dir / "checkpoints"
-    return restore(directory, ledger, name_of(settings), make=learner_maker(settings))
+    return restore(directory, ledger, fingerprint(*serves), make=learner_maker(settings, serves))
 
 
 def rebuilt(settings: Settings, ledger: Ledger) -> Learning:
-    """The learner as it follows from the ledger alone."""
-    return rebuild(ledger, learner_maker(settings))
+    """The learner that serves, as it follows from the ledger alone."""
+    return rebuild(ledger, learner_maker(settings, served(ledger, configured(settings))[-1]))
+
+
+def beside(settings: Settings, ledger: Ledger) -> Rivals:
+    """The learners beside the one that serves, as the ledger has them."""
+    rivals = rivals_of(settings)
+    for _ in rivals.settle(ledger):
+        pass
+    for _ in rivals.catch_up(ledger):
+        pass
+    return rivals
 
 
 def room_for(outputs: tuple[str, ...], wanted: int) -> int:
@@ -119,10 +151,17 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
         targets = Targets(precision=settings.targets.precision, recall=settings.targets.recall)
         asking = asking_of(settings, make_key=True)
         settle_outputs(ledger, outputs, settings.learning.confirm_removed)
+        with ledger.transaction():
+            ledger.challenges.configure(configured(settings))
+        heed(ledger, configured(settings), savings=settings.savings.enabled, now=time.time())
         learner, checkpoint, batches = restored(settings, ledger)
         log.info(
             "restored", model=learner.version, checkpoint=checkpoint, batches=batches, outputs=len(learner.outputs)
         )
+        serves = served(ledger, configured(settings))[-1]
+        rivals = rivals_of(settings)
+        for _ in rivals.settle(ledger):
+            pass
         metrics = Metrics(registry, learner.outputs, version=version("askance"))
         metrics.serving(learner.version, time.time())
         health = Health(time.monotonic, patience=patience)
@@ -130,6 +169,9 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
         return Service(
             ledger=ledger,
             learner=learner,
+            recipe=serves,
+            rivals=rivals,
+            savings=settings.savings.enabled,
             snapshot=learner.snapshot(),
             asking=replace(asking, finished=targets.met(ledger.evidence)),
             targets=targets,
@@ -144,7 +186,7 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
             ),
             keeper=Keeper(
                 directory=settings.data_dir / "checkpoints",
-                settings=name_of(settings),
+                settings=fingerprint(*serves),
                 kept=settings.learning.checkpoints_kept,
                 every=Every(settings.learning.checkpoint_seconds),
                 batch=checkpoint if not batches else None,

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -13,11 +13,12 @@ import structlog
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from models.arms import Arm
 from models.lessons import LearnerSettings
 from models.port import Learning
-from service.learn import apply
 from service.ledger import Batch, Checkpoint, Ledger
 from service.ledger_file import LedgerUnusable
+from service.teaching import apply
 
 log = structlog.get_logger("checkpoints")
 
@@ -32,9 +33,9 @@ class Restored(NamedTuple):
     batches: int  # batches applied after it
 
 
-def fingerprint(settings: LearnerSettings, seed: int) -> str:
-    """Name the settings a state belongs to; another model cannot use it."""
-    plain = json.dumps([FORMAT, asdict(settings), seed], sort_keys=True, default=str)
+def fingerprint(settings: LearnerSettings, seed: int, arm: Arm = Arm.ALL) -> str:
+    """Name the settings a state belongs to, and what it learns from; another model cannot use it."""
+    plain = json.dumps([FORMAT, asdict(settings), seed, arm], sort_keys=True, default=str)
     return hashlib.sha256(plain.encode()).hexdigest()[:16]
 
 
@@ -72,10 +73,13 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def tidy(directory: Path, ledger: Ledger, kept: int) -> None:
-    """Remove all but the newest `kept` checkpoints, and what an earlier crash left half-written or unknown."""
+def tidy(directory: Path, ledger: Ledger, kept: int, names: Collection[str] = ()) -> None:
+    """Remove all but the newest `kept` checkpoints, and what an earlier crash left half-written or unknown.
+
+    Of the settings in `names`, fingerprints of models still needed, as many are kept of each.
+    """
     with ledger.transaction():
-        known = ledger.forget_checkpoints(kept)
+        known = ledger.forget_checkpoints(kept, names)
     for path in (*directory.glob("model-*.safetensors"), *directory.glob("model-*.partial")):
         if path.name not in known:
             path.unlink(missing_ok=True)
@@ -97,7 +101,14 @@ def _read(path: Path, digest: str) -> Mapping[str, Any] | None:
         return None
 
 
-def restore(directory: Path, ledger: Ledger, settings: str, *, make: Callable[[tuple[str, ...]], Learning]) -> Restored:
+def restore(
+    directory: Path,
+    ledger: Ledger,
+    settings: str,
+    *,
+    make: Callable[[tuple[str, ...]], Learning],
+    arm: Arm = Arm.ALL,
+) -> Restored:
     """Bring a learner up to the ledger's newest batch: newest good checkpoint, then the batches after it.
 
     Args:
@@ -105,6 +116,20 @@ def restore(directory: Path, ledger: Ledger, settings: str, *, make: Callable[[t
         ledger: holds every batch there ever was; batch 0 names the first outputs.
         settings: fingerprint of the model's; a checkpoint of other settings is passed over.
         make: makes a new-born learner with the given outputs.
+        arm: what it learns from.
+
+    Raises:
+        LedgerUnusable: the ledger has no batch to start from.
+
+    """
+    learner, checkpoint = resume(directory, ledger, settings, make=make)
+    return Restored(learner, checkpoint, sum(1 for _ in catch_up(learner, ledger, arm)))
+
+
+def resume(
+    directory: Path, ledger: Ledger, settings: str, *, make: Callable[[tuple[str, ...]], Learning]
+) -> tuple[Learning, int | None]:
+    """Return a learner as the newest good checkpoint has it, and its batch; new-born and None without one.
 
     Raises:
         LedgerUnusable: the ledger has no batch to start from.
@@ -119,12 +144,11 @@ def restore(directory: Path, ledger: Ledger, settings: str, *, make: Callable[[t
             except (ValueError, LookupError, RuntimeError, TypeError) as error:
                 log.warning("checkpoint_of_another_program", file=checkpoint.file, error=str(error))
                 continue
-            return Restored(learner, checkpoint.batch, _catch_up(learner, ledger))
-    learner = _born(ledger, make)
-    return Restored(learner, None, _catch_up(learner, ledger))
+            return learner, checkpoint.batch
+    return _born(ledger, make), None
 
 
-def rebuild(ledger: Ledger, make: Callable[[tuple[str, ...]], Learning]) -> Learning:
+def rebuild(ledger: Ledger, make: Callable[[tuple[str, ...]], Learning], arm: Arm = Arm.ALL) -> Learning:
     """Learn everything anew from the ledger alone.
 
     Raises:
@@ -132,7 +156,8 @@ def rebuild(ledger: Ledger, make: Callable[[tuple[str, ...]], Learning]) -> Lear
 
     """
     learner = _born(ledger, make)
-    _catch_up(learner, ledger)
+    for _ in catch_up(learner, ledger, arm):
+        pass
     return learner
 
 
@@ -143,9 +168,8 @@ def _born(ledger: Ledger, make: Callable[[tuple[str, ...]], Learning]) -> Learni
     return make(first.outputs)
 
 
-def _catch_up(learner: Learning, ledger: Ledger) -> int:
-    applied = 0
+def catch_up(learner: Learning, ledger: Ledger, arm: Arm = Arm.ALL) -> Iterator[int]:
+    """Let a learner take the batches it has not had, one at a time; yields the number of each."""
     for batch in ledger.batches(learner.version):
-        apply(batch, learner)
-        applied += 1
-    return applied
+        apply(batch, learner, arm)
+        yield batch.number

@@ -33,7 +33,7 @@ def ledger(
 
         askance ledger --rebuild
     """
-    from service.assembly import rebuilt, restored
+    from service.assembly import beside, rebuilt, restored
     from service.ledger import Ledger
 
     settings = settings_from(config, data_dir=data_dir, sets=sets)
@@ -59,6 +59,16 @@ def ledger(
         again = rebuilt(settings, book).digest()
         same = again == digest
         out.print(f"rebuilt {book.last_batch()}: {again} ({'the same' if same else '[red]another[/]'})", soft_wrap=True)
+    rivals = beside(settings, book)
+    for one in book.challenges.running():
+        digests = rivals.digests(one.number)
+        out.print(f"{one.kind.value} {one.number}: {' '.join(digests)}", soft_wrap=True)
+        if rebuild:
+            alike = rivals.anew(book, one) == (digests, one.contrasts)
+            out.print(
+                f"rebuilt {one.kind.value} {one.number}: {'the same, its sums too' if alike else '[red]another[/]'}"
+            )
+            same = same and alike
     if not (balanced and same):
         raise typer.Exit(FAILED)
 

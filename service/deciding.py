@@ -149,6 +149,7 @@ def _because(judged: Judged, i: int, asked: NDArray[np.intp], snapshot: Serving,
         combined=float(judged.combined[i]),
         floor=asking.p_min,
         scale=float(judged.chances.scales[i]),
+        share=asking.share_now(snapshot.outputs),
         threshold={snapshot.outputs[k]: float(snapshot.thresholds[k]) for k in strongest},
         finished=[name for name in snapshot.outputs if name in asking.finished][:MOST_TERMS],
     )

@@ -1,8 +1,11 @@
 """What the service does now and then: keep the model on disk, expire queries, show its place."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 import structlog
 
@@ -12,6 +15,8 @@ from service.ledger import Ledger
 from service.metrics import Metrics
 
 log = structlog.get_logger("keeping")
+
+NOBODY: Final[Mapping[str, Learning]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -38,23 +43,47 @@ class Keeper:
     kept: int
     every: Every
     batch: int | None  # newest batch that is kept
+    beside: dict[str, int] = field(default_factory=dict)  # the same of models that learn beside it, by fingerprint
 
-    def keep(self, learner: Learning, ledger: Ledger, metrics: Metrics) -> None:
-        """Write a checkpoint unless the newest one holds all there is."""
-        if learner.version == self.batch:
-            return
+    def keep(
+        self,
+        learner: Learning,
+        ledger: Ledger,
+        metrics: Metrics,
+        beside: Mapping[str, Learning] = NOBODY,
+        needed: Collection[str] = (),
+    ) -> None:
+        """Write a checkpoint unless the newest one holds all there is.
+
+        Args:
+            learner: the model that serves.
+            ledger: told of what was written.
+            metrics: told of the model that serves.
+            beside: models that learn beside it, by fingerprint, kept in the same way.
+            needed: fingerprints of further models whose checkpoints are not to be removed.
+
+        """
         started = time.perf_counter()
+        behind = {name: model for name, model in beside.items() if self.beside.get(name) != model.version}
+        if learner.version == self.batch and not behind:
+            return
         try:
-            checkpoint = write(self.directory, learner)
+            checkpoint = None if learner.version == self.batch else write(self.directory, learner)
+            others = {name: write(self.directory, model) for name, model in behind.items()}
         except OSError as error:
             metrics.checkpoint_failed()
             log.warning(
                 "checkpoint_failed", directory=str(self.directory), error=str(error), todo="make room; retrying"
             )
             return
+        written = others if checkpoint is None else {self.settings: checkpoint, **others}
         with ledger.transaction():
-            ledger.add_checkpoint(checkpoint, self.settings, time.time())
-        tidy(self.directory, ledger, self.kept)
+            for name, one in written.items():
+                ledger.add_checkpoint(one, name, time.time())
+        tidy(self.directory, ledger, self.kept, {self.settings, *beside, *needed})
+        self.beside = {name: model.version for name, model in beside.items()}
+        if checkpoint is None:
+            return
         self.batch = learner.version
         seconds = time.perf_counter() - started
         metrics.checkpoint(at=time.time(), seconds=seconds, batch=learner.version)

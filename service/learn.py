@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from models.coding import Malformed, read
-from models.joining import CLOSED, Outcome, State, as_targets, chances_of, settle, usable
-from models.lessons import Lesson
+from models.joining import CLOSED, Outcome, State, settle, usable
 from models.messages import Label, Message, Query, Reason, Tally
 from models.port import Learning
 from models.records import Outgoing, Position, Record
 from producers.topics import MAX_RECORD
 from service.deciding import rejected
 from service.ledger import Batch, Kept, Ledger
+from service.rivals import Rivals
+from service.teaching import apply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,8 @@ class Learnt:
     evaluated: int  # arrivals whose answers are all in, or given up, since the batch before
     states: Mapping[str, int]  # the ledger's balance after it: issued, open, answered, skipped, expired, withdrawn
     model: int  # version of the learner after it
-    seconds: Mapping[str, float]  # by stage: decode, join, update
+    seconds: Mapping[str, float]  # by stage: decode, join, update, rivals
+    promoted: bool = False  # a candidate was shown to be better, and serves from this batch on
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ def learn(
     now: float,
     caught_up: bool,
     clock: Callable[[], float],
+    rivals: Rivals | None = None,
 ) -> Learnt:
     """Join records in the ledger and let the model learn from what that changed.
 
@@ -76,6 +79,7 @@ def learn(
         now: seconds since the epoch.
         caught_up: nothing older waits in the log, so that open queries may expire by `now`.
         clock: monotonic seconds, for the timings.
+        rivals: models that learn beside it; compared in the same transaction, before any model has learnt.
 
     """
     started = clock()
@@ -87,15 +91,20 @@ def learn(
         if caught_up:
             ledger.expire(now)
         evaluated = ledger.evidence.advance(caught_up=caught_up)
-        batch = None
+        batch, promoted, comparing = None, False, clock()
         if joined.lessons:
-            batch = ledger.add_lessons([(name, shares) for name, (_, shares) in joined.lessons.items()], now)
+            number = ledger.add_lessons([(name, shares) for name, (_, shares) in joined.lessons.items()], now)
+            batch = Batch(number, None, tuple(joined.lessons.values()))
+            comparing = clock()
+            promoted = rivals is not None and rivals.confront(batch, learner, ledger, now)
+        compared = clock()
         ledger.read_past(past)
         ledger.put_out(outgoing)
     written = clock()
-    steps = 0
-    if batch is not None:
-        steps = apply(Batch(batch, None, tuple(joined.lessons.values())), learner)
+    steps = 0 if batch is None else apply(batch, learner)
+    updated = clock()
+    if batch is not None and rivals is not None:
+        rivals.learn(batch)
     return Learnt(
         outgoing=outgoing,
         queries=joined.queries,
@@ -103,34 +112,20 @@ def learn(
         ignored=joined.ignored,
         rejected=Counter((record.topic, error.reason) for record, error in rejections),
         delays=tuple(joined.delays),
-        batch=batch,
+        batch=None if batch is None else batch.number,
         lessons=len(joined.lessons),
         steps=steps,
         evaluated=evaluated,
         states=ledger.balance(),
         model=learner.version,
-        seconds={"decode": decoded - started, "join": written - decoded, "update": clock() - written},
+        promoted=promoted,
+        seconds={
+            "decode": decoded - started,
+            "join": written - decoded - (compared - comparing),
+            "update": updated - written,
+            "rivals": compared - comparing + clock() - updated,
+        },
     )
-
-
-def apply(batch: Batch, learner: Learning) -> int:
-    """Let the model take one batch of the ledger; return the optimiser steps it took.
-
-    The one way in which a model changes: the live step, a restart and a rebuild all come through here.
-    """
-    if batch.outputs is not None:
-        learner.change_outputs(batch.number, batch.outputs)
-        return 0
-    lessons = [
-        Lesson(
-            query=query.id,
-            product=query.product,
-            targets=as_targets(shares, learner.outputs),
-            chance=chances_of(query, learner.outputs),
-        )
-        for query, shares in batch.lessons
-    ]
-    return learner.update(batch.number, lessons).steps
 
 
 def _decode(records: Sequence[Record], limit: int) -> tuple[list[Taken], list[tuple[Record, Malformed]]]:

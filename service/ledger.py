@@ -14,6 +14,7 @@ from models.coding import decode, encode
 from models.joining import Outcome, State
 from models.messages import Label, Query
 from models.records import Outgoing, Position
+from service.challenges import Challenges
 from service.evidence import Evidence
 from service.ledger_file import LedgerFile, LedgerUnusable
 from service.traffic import Traffic
@@ -44,15 +45,16 @@ class Checkpoint(NamedTuple):
 
 
 class Ledger:
-    """See the module. Not for more than one thread; `read_only` opens beside a running service."""
+    """See the module. Not for more than one thread; `read_only` and `beside` as for `LedgerFile`."""
 
-    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+    def __init__(self, directory: Path, *, read_only: bool = False, beside: bool = False) -> None:
         """Open the ledger of a data directory. Raises as `LedgerFile` does."""
-        self._file = LedgerFile(directory, read_only=read_only)
+        self._file = LedgerFile(directory, read_only=read_only, beside=beside)
         self._sql = self._file.sql
         self.path = self._file.path
         self.traffic = Traffic(self._sql)
         self.evidence = Evidence(self._sql)
+        self.challenges = Challenges(self._sql)
         self.transaction = self._file.transaction
         self.close = self._file.close
 
@@ -229,11 +231,12 @@ class Ledger:
         statement = "SELECT batch, file, digest FROM checkpoints WHERE settings = ? ORDER BY batch DESC"
         return [Checkpoint(*row) for row in self._sql.execute(statement, (settings,))]
 
-    def forget_checkpoints(self, kept: int) -> set[str]:
-        """Forget all but the newest `kept`; return their files."""
-        newest = "SELECT file FROM checkpoints ORDER BY batch DESC, at DESC LIMIT ?"
-        self._sql.execute(f"DELETE FROM checkpoints WHERE file NOT IN ({newest})", (kept,))  # noqa: S608
-        return {row[0] for row in self._sql.execute("SELECT file FROM checkpoints")}
+    def forget_checkpoints(self, kept: int, names: Iterable[str] = ()) -> set[str]:
+        """Forget all but the newest `kept`, in all and under each of these settings; return their files."""
+        files = self._sql.execute("SELECT file FROM checkpoints ORDER BY batch DESC, at DESC").fetchall()
+        left = {row[0] for row in files[:kept]} | {one.file for name in names for one in self.checkpoints(name)[:kept]}
+        self._sql.executemany("DELETE FROM checkpoints WHERE file = ?", [row for row in files if row[0] not in left])
+        return left
 
 
 def place_of(arrival: str) -> tuple[str, int, int]:

@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
-VERSION: Final = 1
 FILE: Final = "ledger.sqlite"
 
 SCHEMA: Final = """
@@ -55,6 +54,18 @@ CREATE TRIGGER query_moved AFTER UPDATE OF state ON queries WHEN old.state != ne
 END;
 """
 
+CHALLENGES: Final = """
+CREATE TABLE requests (place INTEGER PRIMARY KEY, what TEXT NOT NULL, recipe BLOB, at REAL NOT NULL) STRICT;
+CREATE TABLE challenges (
+  number INTEGER PRIMARY KEY, kind TEXT NOT NULL, recipe BLOB NOT NULL, against BLOB NOT NULL, at REAL NOT NULL,
+  first INTEGER, contrasts BLOB NOT NULL, outcome TEXT, last INTEGER) STRICT;
+CREATE TABLE choices (
+  number INTEGER PRIMARY KEY, batch INTEGER NOT NULL, recipe BLOB, configured BLOB NOT NULL, at REAL NOT NULL) STRICT;
+CREATE TABLE configured (one INTEGER PRIMARY KEY CHECK (one = 1), recipe BLOB NOT NULL) STRICT;
+"""
+SCHEMAS: Final = (SCHEMA, CHALLENGES)  # each version of the file adds one
+VERSION: Final = len(SCHEMAS)
+
 
 class LedgerUnusable(Exception):
     """The ledger cannot be used; the text says why and what to do."""
@@ -63,24 +74,26 @@ class LedgerUnusable(Exception):
 class LedgerFile:
     """One SQLite file with one writer; `read_only` opens it beside a running service.
 
+    `beside` opens it for one who only leaves word for the service, running or not.
+
     Raises:
         LedgerUnusable: missing (read only), in use by another writer, damaged, of a newer version, or no room.
 
     """
 
-    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+    def __init__(self, directory: Path, *, read_only: bool = False, beside: bool = False) -> None:
         self.path = directory / FILE
         self._lock: IO[str] | None = None
         self._sql: sqlite3.Connection | None = None
-        if read_only and not self.path.exists():
+        if (read_only or beside) and not self.path.exists():
             raise LedgerUnusable(f"no ledger at {self.path}: nothing was learnt there; is --data-dir right?")
         try:
-            if not read_only:
+            if not read_only and not beside:
                 directory.mkdir(parents=True, exist_ok=True)
                 self._lock = _locked(directory / "ledger.lock")
             uri = f"{self.path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
             self._sql = sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None)
-            self._prepare(read_only=read_only)
+            self._prepare(read_only=read_only, beside=beside)
         except (OSError, sqlite3.Error) as error:
             self.close()
             raise self._unusable(error) from error
@@ -121,19 +134,23 @@ class LedgerFile:
         if self._lock is not None:
             self._lock.close()
 
-    def _prepare(self, *, read_only: bool) -> None:
+    def _prepare(self, *, read_only: bool, beside: bool) -> None:
         found = self.sql.execute("PRAGMA user_version").fetchone()[0]
         if found > VERSION:
             raise LedgerUnusable(f"ledger {self.path} is of version {found}; this program knows {VERSION}: upgrade it")
+        if found < VERSION and (read_only or beside):
+            raise LedgerUnusable(f"ledger {self.path} is of version {found}, not yet {VERSION}: start the service once")
         if read_only:
             self.sql.execute("BEGIN")  # all that is read is of one moment
             self.sql.execute("SELECT 1 FROM inputs")
             return
-        self.sql.execute("PRAGMA journal_mode = WAL")
         self.sql.execute("PRAGMA synchronous = FULL")
-        if found == 0:
+        if beside:
+            return
+        self.sql.execute("PRAGMA journal_mode = WAL")
+        if found < VERSION:
             with self.transaction():
-                for statement in _statements(SCHEMA):
+                for statement in _statements("".join(SCHEMAS[found:])):
                     self.sql.execute(statement)
                 self.sql.execute(f"PRAGMA user_version = {VERSION}")
 

@@ -15,6 +15,7 @@ from models.faults import LogUnavailable
 from models.port import Learning, Serving
 from producers.port import DeliveryFailed, Producer
 from service.allowance import Allowance
+from service.checkpoints import catch_up, fingerprint
 from service.deciding import Asking
 from service.http import Health
 from service.keeping import Every, Keeper
@@ -23,8 +24,11 @@ from service.ledger import Ledger
 from service.logs import learnt as describe_learnt
 from service.logs import scored as describe_scored
 from service.metrics import Metrics
+from service.promotion import heed, served
 from service.reading import at_end
+from service.recipes import Recipe
 from service.report import section
+from service.rivals import Rivals
 from service.score import score
 from service.stopping import Targets
 
@@ -32,6 +36,7 @@ log = structlog.get_logger("loop")
 
 MOST_NAMED: Final = 20  # outputs named in a log line
 LONGEST_PAUSE: Final = 10.0  # seconds between two attempts to open the log
+CATCHING_UP: Final = 0.5  # seconds of a turn in which models that are tried learn what was before them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +70,9 @@ class Service:
 
     ledger: Ledger
     learner: Learning
+    recipe: Recipe  # of it
+    rivals: Rivals
+    savings: bool  # are measured
     snapshot: Serving
     asking: Asking
     scale: float  # of the budget, after the last arrival published
@@ -100,15 +108,21 @@ def run(service: Service, open_log: Callable[[], Log], stop: Event) -> None:
             _rest(pause * random.uniform(0.5, 1.5), service.health, stop)  # noqa: S311 - jitter
             pause = min(2 * pause, LONGEST_PAUSE)
     service.health.drain()
-    service.keeper.keep(service.learner, service.ledger, service.metrics)
+    keep(service)
 
 
 def turn(service: Service, log_now: Log) -> None:
     """Score one batch of products and learn from one batch of answers, each published with the place after it."""
     score_turn(service, log_now)
+    if heed(service.ledger, service.rivals.configured, savings=service.savings, now=time.time()):
+        bring_in(service)
     learn_turn(service, log_now)
+    until = time.monotonic() + CATCHING_UP
+    for _ in service.rivals.catch_up(service.ledger):
+        if time.monotonic() >= until:
+            break
     if service.keeper.every.due(time.time()):
-        service.keeper.keep(service.learner, service.ledger, service.metrics)
+        keep(service)
     service.metrics.lag({**log_now.products.lag(), **log_now.answers.lag()})
     service.health.turned()
 
@@ -156,7 +170,11 @@ def learn_turn(service: Service, log_now: Log) -> None:
             now=now,
             caught_up=expiring and at_end(log_now.answers),
             clock=time.perf_counter,
+            rivals=service.rivals,
         )
+        if learnt.promoted:
+            log.info("promoted", batch=learnt.batch)
+            bring_in(service)
         if learnt.batch is not None:
             service.snapshot = service.learner.snapshot()
             service.metrics.serving(service.snapshot.version, time.time())
@@ -172,6 +190,30 @@ def learn_turn(service: Service, log_now: Log) -> None:
             log.info("learnt", **describe_learnt(learnt))
     elif service.display.due(now):
         log_now.producer.publish((), past=log_now.answers.position())
+
+
+def bring_in(service: Service) -> None:
+    """Let the model serve that the ledger says should, with those beside it that it says are tried."""
+    ledger, rivals = service.ledger, service.rivals
+    recipe = served(ledger, rivals.configured)[-1]
+    if recipe != service.recipe:
+        keep(service)  # the way back
+        service.recipe = recipe
+        name = fingerprint(*recipe)
+        service.learner = rivals.names().get(name) or rivals.resumed(ledger, recipe)
+        for _ in catch_up(service.learner, ledger):
+            service.health.turned()
+        service.keeper.settings, service.keeper.batch = name, None
+        service.snapshot = service.learner.snapshot()
+        service.metrics.serving(service.snapshot.version, time.time())
+    for _ in rivals.settle(ledger):
+        service.health.turned()
+
+
+def keep(service: Service) -> None:
+    """Keep the model that serves and those beside it, and what the model before needs to come back."""
+    before = [fingerprint(*recipe) for recipe in served(service.ledger, service.rivals.configured)[-2:]]
+    service.keeper.keep(service.learner, service.ledger, service.metrics, service.rivals.names(), before)
 
 
 def show_quality(service: Service) -> None:

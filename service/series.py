@@ -9,7 +9,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 
 STAGES: Final = {
     "score": ("decode", "featurise", "classify", "decide", "encode", "publish"),
-    "learn": ("decode", "join", "update", "publish"),
+    "learn": ("decode", "join", "update", "rivals", "publish"),
 }
 READ: Final = ("products", "queries", "labels", "tallies")
 STATES: Final = ("open", "answered", "skipped", "expired", "withdrawn")

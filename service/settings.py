@@ -116,6 +116,12 @@ class TargetSettings(Group):
     recall: Share | None = Field(None, description="recall to be shown of every output; none: no target")
 
 
+class SavingsSettings(Group):
+    """What the choice of queries saves, measured live by models that learn from samples of the same answers."""
+
+    enabled: bool = Field(False, description="measure it; takes about half as much time for learning again")
+
+
 class HttpSettings(Group):
     """Health and metrics."""
 
@@ -146,6 +152,7 @@ class Settings(BaseSettings):
     learning: LearningSettings = LearningSettings()
     model: ModelSettings = ModelSettings()
     targets: TargetSettings = TargetSettings()
+    savings: SavingsSettings = SavingsSettings()
     http: HttpSettings = HttpSettings()
 
     @model_validator(mode="after")

@@ -1,0 +1,263 @@
+"""Candidates beside the service on the embedded log: promoted if better, undone by one command, never half done."""
+
+import sys
+import threading
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from models.chance import query_id
+from models.coding import encode
+from models.messages import Label, Product
+from models.records import Outgoing
+from service.assembly import asking_of, beside, clients, configured, log_opener, make_service, rebuilt, restored
+from service.audit import audit
+from service.challenges import Kind, Outcome, Wish
+from service.cli import main
+from service.ledger import Ledger
+from service.loop import run
+from service.promotion import served
+from service.recipes import recipe
+from service.settings import read_settings
+
+PRODUCTS = 400
+SETTINGS = {
+    "outputs": ("red", "shoe"), "asking.share": 1.0, "asking.p_min": 1.0, "asking.seed": "s",
+    "log.partitions": 1, "log.batch": 20, "log.wait_seconds": 0.0, "learning.batch": 40, "http.enabled": False,
+    "learning.checkpoint_seconds": 3600, "model.bits": 12, "model.width": 8, "model.sketch": 8, "model.hidden": 16,
+    "model.members": 2, "model.memory": 500, "model.batch": 16, "model.rehearsals": 2,
+}  # fmt: skip
+BAD = {"model.cost": 0.0001, "model.mix": 0.0, "model.calibration": "none"}  # never departs from what is common
+BETTER = ("--set", "model.cost=30")
+
+
+class Turns(threading.Event):
+    """Stops the loop after so many looks at it."""
+
+    def __init__(self, turns):
+        super().__init__()
+        self.left = turns
+
+    def is_set(self):
+        self.left -= 1
+        return self.left < 0
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this happens."""
+
+
+def answer(n):
+    said = {"red": n % 2 == 1, "shoe": n % 7 == 3}
+    label = Label(query=query_id("askance", f"products/0/{n}"), annotator="a", answers=said)
+    return Outgoing("labels", label.query.encode(), encode(label))
+
+
+class Shop:
+    """A data directory with a feed and the answers to all of it, served process after process."""
+
+    def __init__(self, folder, **changes):
+        self.changes = SETTINGS | changes | {"data_dir": str(folder)}
+        self.settings = read_settings(None, self.changes)
+        products = [Product(id=f"p{n}", title=f"{'red' if n % 2 else 'blue'} thing {n % 7}") for n in range(PRODUCTS)]
+        with closing(clients(self.settings).write("shop")) as writer:
+            writer.publish([Outgoing("products", one.id.encode(), encode(one)) for one in products], None)
+            writer.publish(list(map(answer, range(PRODUCTS))), None)
+
+    def ask(self, what, **changes):
+        """As the command does it, once the service has run."""
+        self.serve(2)
+        wanted = recipe(replace(configured(self.settings).settings, **changes), 0)
+        with closing(Ledger(self.settings.data_dir, beside=True)) as ledger, ledger.transaction():
+            ledger.challenges.ask(what, wanted, 1.0)
+
+    def serve(self, turns, die_after=None, during=None):
+        """One process. It may die after so many publishes; something may be done in its middle. Its model's digest."""
+        service = make_service(self.settings, CollectorRegistry())
+        opened = log_opener(self.settings, service.ledger)
+
+        def open_log():
+            log = opened()
+            return log if die_after is None else replace(log, producer=Mortal(log.producer, die_after))
+
+        try:
+            run(service, open_log, Turns(turns // 2 if during else turns))
+            if during:
+                during()
+                run(service, open_log, Turns(turns // 2))
+            return service.learner.digest()
+        finally:
+            service.ledger.close()
+
+    def known(self):
+        """What serves after what, by its cost; the newest candidate; the epochs."""
+        with closing(Ledger(self.settings.data_dir, read_only=True)) as ledger:
+            costs = [recipe.settings.cost for recipe in served(ledger, configured(self.settings))]
+            return costs, ledger.challenges.newest(Kind.CANDIDATE), [one.reason for one in ledger.evidence.epochs()]
+
+    def digests(self):
+        """Of the model that a restart would serve and of the one the ledger alone makes."""
+        with closing(Ledger(self.settings.data_dir, read_only=True)) as ledger:
+            return restored(self.settings, ledger).learner.digest(), rebuilt(self.settings, ledger).digest()
+
+    def beside(self):
+        """Digests and sums of those beside the one that serves: as a restart has them, and anew."""
+        with closing(Ledger(self.settings.data_dir, read_only=True)) as ledger:
+            rivals, running = beside(self.settings, ledger), ledger.challenges.running()
+            live = {one.kind: (rivals.digests(one.number), one.contrasts) for one in running}
+            return live, {one.kind: rivals.anew(ledger, one) for one in running}
+
+    def audit(self):
+        asking, read = asking_of(self.settings), clients(self.settings).read
+        return audit(read, key=asking.key, stream=asking.stream, p_min=asking.p_min, group="askance").problems
+
+
+class Mortal:
+    """A producer whose process dies right after its n-th publish."""
+
+    def __init__(self, producer, left):
+        self.producer, self.left = producer, left
+
+    def publish(self, records, past):
+        self.producer.publish(records, past)
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+    def close(self):
+        self.producer.close()
+
+
+@pytest.fixture
+def shop(tmp_path):
+    return Shop(tmp_path / "data", **BAD)
+
+
+@pytest.fixture
+def askance(monkeypatch, capsys, shop):
+    """Run a command on the shop's data; its exit status and what it printed."""
+    monkeypatch.delenv("ASKANCE_CONFIG", raising=False)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["askance", *map(str, words), "--data-dir", str(shop.settings.data_dir)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return ended.value.code or 0, " ".join((printed.out + printed.err).split())
+
+    return run
+
+
+def test_a_better_candidate_is_promoted_and_a_restart_serves_it(shop, askance):
+    shop.serve(4)
+    status, _ = askance("candidate", "start", *BETTER)
+    live = shop.serve(80)
+
+    costs, candidate, epochs = shop.known()
+    assert (status, costs, candidate.outcome) == (0, [0.0001, 30.0], Outcome.PROMOTED)
+    assert epochs == ["first outputs", "model promoted"]
+    assert shop.digests() == (live, live)
+    assert shop.audit() == ()
+
+
+def test_a_worse_candidate_never_serves(tmp_path):
+    shop = Shop(tmp_path / "good", **{"model.cost": 30})
+    shop.ask(Wish.START, cost=0.0001, mix=0.0, calibration="none")
+    shop.serve(80)
+
+    costs, candidate, epochs = shop.known()
+    assert (costs, candidate.outcome, epochs) == ([30.0], None, ["first outputs"])
+    assert candidate.contrasts[0].total > 10.0
+
+
+@pytest.mark.parametrize("publishes", [3, 6, 11])
+def test_a_death_in_the_middle_of_a_trial_leaves_what_the_ledger_makes_anew(shop, publishes):
+    shop.settings = read_settings(None, shop.changes | {"savings.enabled": True})
+    shop.ask(Wish.START, cost=0.001)
+    with pytest.raises(Killed):
+        shop.serve(80, die_after=publishes)
+    shop.serve(3)
+    shop.serve(80)
+
+    live, again = shop.beside()
+    assert live == again
+    assert [len(contrasts) for _, contrasts in live.values()] == [2, 1]
+
+
+def test_the_model_before_comes_back_while_the_service_runs(shop, askance):
+    shop.ask(Wish.START, cost=30.0)
+    shop.serve(60)
+    promoted = shop.known()[0]
+    live = shop.serve(10, during=lambda: askance("rollback"))
+
+    costs, _, epochs = shop.known()
+    assert (promoted, costs) == ([0.0001, 30.0], [0.0001])
+    assert epochs == ["first outputs", "model promoted", "model rolled back"]
+    assert shop.digests() == (live, live)
+
+
+def test_the_model_before_comes_back_with_the_next_start(shop, askance):
+    shop.ask(Wish.START, cost=30.0)
+    shop.serve(60)
+    status, said = askance("rollback")
+    again, complaint = askance("rollback")
+    live = shop.serve(4)
+
+    assert (status, "cost = 0.0001" in said, again, "no model to go back to" in complaint) == (0, True, 1, True)
+    assert (shop.known()[0], shop.digests()) == ([0.0001], (live, live))
+
+
+def test_another_configuration_of_the_model_ends_a_trial_and_a_promotion(shop):
+    shop.ask(Wish.START, cost=30.0)
+    shop.serve(60)
+    shop.ask(Wish.START, cost=20.0)
+    shop.serve(2)
+    shop.settings = read_settings(None, shop.changes | {"model.cost": 10.0})
+    shop.serve(2)
+
+    costs, candidate, _ = shop.known()
+    assert (costs, candidate.outcome) == ([10.0], Outcome.OVERTAKEN)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["candidate", "start", "--set", "model.cots=5"], 2, "model.cots: no such setting"),
+        (["candidate", "start", "--set", "model.cost=-1"], 2, "model.cost = -1"),
+        (["candidate", "start", "--set", "asking.share=0.5"], 2, "differs in model.NAME=VALUE"),
+        (["candidate", "start"], 1, "that is the model that serves"),
+        (["candidate", "stop"], 1, "no candidate is being tried"),
+        (["candidate", "status"], 0, "no candidate was ever tried"),
+        (["rollback"], 1, "no model to go back to"),
+    ],
+)
+def test_what_cannot_be_done_is_said(shop, askance, words, status, said):
+    shop.serve(2)
+
+    ended, text = askance(*words)
+
+    assert (ended, said in text) == (status, True), text
+
+
+def test_one_candidate_at_a_time_until_it_is_stopped(shop, askance):
+    shop.serve(2)
+    first = askance("candidate", "start", "--set", "model.cost=0.001")
+    second = askance("candidate", "start", "--set", "model.cost=0.002")
+    shop.serve(3)
+    told = askance("candidate", "status")
+    stopped = askance("candidate", "stop")
+    shop.serve(2)
+
+    assert [first[0], second[0], stopped[0]] == [0, 1, 0]
+    assert ("tried already" in second[1], "cost = 0.001" in told[1]) == (True, True)
+    assert shop.known()[1].outcome is Outcome.STOPPED
+
+
+def test_a_ledger_on_which_no_service_ran_has_no_model_to_go_back_to(shop, askance):
+    Ledger(shop.settings.data_dir).close()
+
+    status, said = askance("rollback")
+
+    assert (status, "no service has run" in said) == (1, True)
