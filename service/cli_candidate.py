@@ -64,7 +64,7 @@ def candidate(
         waiting = [request.what for request in ledger.challenges.requests()]
         running = any(one.kind is Kind.CANDIDATE for one in ledger.challenges.running())
         if action is Action.START:
-            wanted = _wanted(serves, model, sets or [])
+            wanted = _wanted(serves, settings.asking.policy, model, sets or [])
             if (running and Wish.STOP not in waiting) or Wish.START in waiting:
                 _no("a candidate is being tried already; `askance candidate stop` ends that")
             if wanted == serves:
@@ -121,7 +121,7 @@ def _served(ledger: Ledger) -> tuple[Recipe, ...]:
     return served(ledger, configured)
 
 
-def _wanted(serves: Recipe, file: Path | None, sets: list[str]) -> Recipe:
+def _wanted(serves: Recipe, policy: str, file: Path | None, sets: list[str]) -> Recipe:
     from service.assembly import configured
     from service.settings import read_settings
 
@@ -132,9 +132,9 @@ def _wanted(serves: Recipe, file: Path | None, sets: list[str]) -> Recipe:
             raise Misconfigured(f"--set {text}: a candidate differs in model.NAME=VALUE or learning.seed=VALUE")
         changes[name] = value
     if file is not None:
-        return configured(read_settings(file, changes))
-    same = {f"model.{name}": value for name, value in asdict(serves.settings).items()}
-    same["learning.seed"] = serves.seed
+        return configured(read_settings(file, {"asking.policy": policy} | changes))
+    same: dict[str, object] = {f"model.{name}": value for name, value in asdict(serves.settings).items()}
+    same |= {"learning.seed": serves.seed, "asking.policy": policy}
     return configured(read_settings(None, same | changes))
 
 

@@ -22,7 +22,7 @@ from service.promotion import served
 from service.recipes import recipe
 from service.settings import read_settings
 
-PRODUCTS = 400
+PRODUCTS = 300
 SETTINGS = {
     "outputs": ("red", "shoe"), "asking.share": 1.0, "asking.p_min": 1.0, "asking.seed": "s",
     "log.partitions": 1, "log.batch": 20, "log.wait_seconds": 0.0, "learning.batch": 40, "http.enabled": False,
@@ -172,7 +172,8 @@ def test_a_worse_candidate_never_serves(tmp_path):
     assert candidate.contrasts[0].total > 10.0
 
 
-@pytest.mark.parametrize("publishes", [3, 6, 11])
+@pytest.mark.slow
+@pytest.mark.parametrize("publishes", [3, 11])
 def test_a_death_in_the_middle_of_a_trial_leaves_what_the_ledger_makes_anew(shop, publishes):
     shop.settings = read_settings(None, shop.changes | {"savings.enabled": True})
     shop.ask(Wish.START, cost=0.001)

@@ -268,5 +268,5 @@ def test_every_series_is_documented_as_it_is():
 def test_every_stage_of_the_results_has_a_label():
     assert STAGES == {
         "score": ("decode", "featurise", "classify", "decide", "encode", "publish"),
-        "learn": ("decode", "join", "update", "publish"),
+        "learn": ("decode", "join", "update", "rivals", "publish"),
     }
