@@ -10,6 +10,7 @@ from models import platt
 from models.hashing import name_hash
 from models.lessons import LearnerSettings, Lesson
 from models.platt import Scaling
+from models.precision import thresholds_for_precision
 from models.state import State, array, moved, tensor
 from models.table import Floats, extend
 
@@ -27,7 +28,9 @@ class Calibration:
     bounded.
     """
 
-    def __init__(self, width: int, *, limit: int, every: int, target: Literal["f1", "half"]) -> None:
+    def __init__(
+        self, width: int, *, limit: int, every: int, target: Literal["f1", "half", "precision"], precision: float = 0.9
+    ) -> None:
         """Start neutral.
 
         Args:
@@ -35,11 +38,12 @@ class Calibration:
             limit: answered products in the window.
             every: answered products from one fit to the next; fewer while there are few.
             target: what the thresholds aim at.
+            precision: that is promised at least, where it is the target.
 
         """
-        self.limit, self.every, self.target = limit, every, target
+        self.limit, self.every, self.target, self.precision = limit, every, target, precision
         self.scaling = Scaling(np.ones(width), np.zeros(width))
-        self.thresholds = np.full(width, 0.5, np.float32)
+        self.thresholds = np.full(width, self._start, np.float32)
         self._queries = np.zeros(0, np.int64)  # hashes; 0 where withdrawn
         self._logits = np.zeros((0, width), np.float32)
         self._targets = np.zeros((0, width), np.float32)
@@ -51,7 +55,9 @@ class Calibration:
         """As set, its window in at most an eighth of the memory's megabytes; with no window at all if switched off."""
         most = max(_FEWEST, settings.memory_megabytes * 2**20 // (8 * (12 * outputs + 8)))
         limit = min(settings.window, most) if settings.calibration == "platt" else 0
-        return cls(outputs, limit=limit, every=settings.refit, target=settings.target)
+        return cls(
+            outputs, limit=limit, every=settings.refit, target=settings.target, precision=settings.target_precision
+        )
 
     def __len__(self) -> int:
         return self._count
@@ -112,7 +118,15 @@ class Calibration:
         if self.target == "f1":
             probabilities = self.scaling.probabilities(logits)
             self.thresholds = platt.thresholds_for_f1(probabilities, targets, relative).astype(np.float32)
+        elif self.target == "precision":
+            probabilities = self.scaling.probabilities(logits)
+            self.thresholds = thresholds_for_precision(probabilities, targets, relative, self.precision)
         return True
+
+    @property
+    def _start(self) -> float:
+        """The threshold of an output that nothing is known of."""
+        return self.precision if self.target == "precision" else 0.5
 
     def _recency(self) -> Floats:
         ages = (self._next - 1 - np.arange(self._count)) % max(1, self._count)
@@ -138,7 +152,7 @@ class Calibration:
         """Go on with other outputs: output i is what was `sources[i]`, or neutral where that is -1."""
         slope, shift = self.scaling
         self.scaling = Scaling(moved(slope, sources, 1.0), moved(shift, sources, 0.0))
-        self.thresholds = moved(self.thresholds, sources, 0.5)
+        self.thresholds = moved(self.thresholds, sources, self._start)
         self._logits, self._targets, self._weights = (
             moved(each, sources, 0.0, axis=1) for each in (self._logits, self._targets, self._weights)
         )

@@ -1,11 +1,12 @@
 """What was answered so far, by output: how common each is, and which features speak for or against it."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.lessons import LearnerSettings
 from models.state import State, array, moved, tensor
 from models.table import Floats
 
@@ -51,6 +52,13 @@ class Relevance:
         return odds
 
 
+class Offsets(NamedTuple):
+    """Logits (K,) that are added to what is learnt."""
+
+    learning: Floats
+    serving: Floats
+
+
 class Counts:
     """Answers counted by output, plainly and by their weights."""
 
@@ -85,6 +93,15 @@ class Counts:
         """The logit of the prevalence."""
         prevalence = self.prevalence()
         return np.log(prevalence / (1.0 - prevalence)).astype(np.float32)
+
+    def offsets(self, settings: LearnerSettings) -> Offsets:
+        """What the logit of the prevalence adds to the logits while learning, and while serving.
+
+        What is added while learning alone need not be learnt and is missing from what is served, so that scores favour
+        what is rare (logit adjustment: Menon et al. 2021, equation 10).
+        """
+        bias, started = self.bias(), np.float32(settings.prior_bias)
+        return Offsets(bias * (started + np.float32(settings.logit_adjustment)), bias * started)
 
     def relevance(self) -> Relevance:
         """As of now."""

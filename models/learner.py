@@ -107,6 +107,7 @@ class Learner:
         self._shelf.put(changed, (self._linear.weights, self._linear.yes, network.embedding), directory.count)
         linear, yes, embedding = self._shelf.tables
         self._changed.clear()
+        bias = self._counts.offsets(self.settings)
         rarity, absent = directory.rarity(self._answered())
         self._latest = Snapshot(
             version=self.version, outputs=self.outputs, thresholds=self._calibration.thresholds.copy(),
@@ -114,8 +115,8 @@ class Learner:
             linear=linear, yes=yes, embedding=embedding,
             seen=directory.seen[: directory.count].copy(), relevance=self._counts.relevance(),
             arrivals=self._counts.arrivals(), cost=self.settings.cost,
-            rarity=rarity, absent=absent, bias=self._counts.bias(),
-            intercept=self._counts.bias() + self._linear.constant(), prior=network.prior, sketch=self.settings.sketch,
+            rarity=rarity, absent=absent, bias=bias.serving,
+            intercept=bias.serving + self._linear.constant(), prior=network.prior, sketch=self.settings.sketch,
             mix=self.settings.mix if self._linear.width else 1.0, spread=self.settings.spread,
             scaling=self._calibration.scaling, dense={name: value.clone() for name, value in network.served.items()},
         )  # fmt: skip
@@ -216,7 +217,7 @@ class Learner:
         relevance = self._counts.relevance()
         order = [*slots, *memory.choose(self.settings.rehearsals * len(slots), 0.0, "linear", number)]
         rarity, _ = directory.rarity(self._answered())
-        bias = self._counts.bias()
+        bias = self._counts.offsets(self.settings).learning
         cost = np.float32(self.settings.cost) * importance(self.settings, order, memory)
         losses = []
         for place, slot in enumerate(order):
@@ -238,7 +239,7 @@ class Learner:
         s, memory = self.settings, self._memory
         steps = int(np.ceil(s.steps_per_lesson * len(slots)))
         rarity, absent = self._directory.rarity(self._answered())
-        bias, fresh = self._counts.bias(), slots[: s.batch // 2]
+        bias, fresh = self._counts.offsets(s).learning, slots[: s.batch // 2]
         for step in range(steps):
             chosen = [*fresh, *memory.choose(s.batch - len(fresh), s.balanced, "network", number, step)]
             features = memory.batch(chosen)

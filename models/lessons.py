@@ -41,6 +41,8 @@ class LearnerSettings:
     steps_per_lesson: float = 1.0  # of the network
     batch: int = 128  # answers per step
     balanced: float = 0.3  # share of a step's answers drawn from outputs' positives in turn
+    prior_bias: bool = True  # logits start from the output's prevalence, else from nothing
+    logit_adjustment: float = 0.0  # how many times the logit of the prevalence is added while learning alone
     weights: Literal["none", "clipped", "full"] = "none"  # importance in training
     clip: float = 3.0  # largest importance where clipped, relative to the mean
     rate_trunk: float = 1e-3
@@ -51,7 +53,8 @@ class LearnerSettings:
     calibration: Literal["platt", "none"] = "platt"
     window: int = 2_000  # newest answered products that it is fitted on
     refit: int = 64  # answered products between two fits, fewer at first
-    target: Literal["f1", "half"] = "f1"  # of the thresholds
+    target: Literal["f1", "half", "precision"] = "f1"  # of the thresholds
+    target_precision: float = 0.9  # promised at least, where precision is the target
     river_classifier: str = "logistic"  # by name, or `module:factory`
     river_members: int = 4  # copies of it
     river_rehearsals: int = 1  # remembered answers that they learn again per new answer

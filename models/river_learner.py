@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,8 @@ from models import platt
 from models.calibration import Calibration
 from models.counts import Counts
 from models.features import Features, featurise
-from models.hashing import name_hash, poisson_counts, uniforms
-from models.lessons import LearnerSettings, Lesson, Progress, bounds, check, distinct, importance, sort_out
+from models.hashing import name_hash, uniforms
+from models.lessons import LearnerSettings, Lesson, Progress, bootstrap, bounds, check, distinct, importance, sort_out
 from models.pickled import packed, unpacked
 from models.replay import Memory
 from models.river_models import Classifier, Maker, dictionaries, said
@@ -189,7 +189,8 @@ class RiverLearner:
             return
         given = ~np.isnan(memory.targets[slots])
         relative = np.where(given, importance(self.settings, slots, memory), 0.0).sum(axis=1) / given.sum(axis=1)
-        counts = poisson_counts(memory.hashes[slots], _ONE, members)[:, 0] * relative[:, None]
+        often = bootstrap(replace(self.settings, members=members), memory.hashes[slots], _ONE)[:, 0]
+        counts = often * relative[:, None]
         for slot, product, count in zip(slots, dictionaries(memory.batch(slots)), counts, strict=True):
             drawn = uniforms(members * (1 + len(self.outputs)), "answers", int(memory.hashes[slot]))
             rounding, halves = drawn[:members], drawn[members:].reshape(members, -1)

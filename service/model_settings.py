@@ -21,6 +21,8 @@ BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
     "balanced": (0.0, 1.0),
     "average": (0.0, 1.0),
     "even": (0.0, 1.0),
+    "logit_adjustment": (0.0, 10.0),
+    "target_precision": (1e-3, 1.0),
     "window": (16, 2**20),
 }
 
