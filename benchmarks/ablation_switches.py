@@ -18,7 +18,7 @@ GROUPS: Final = (
 # Settings by themselves, with the values tried; the default's own value makes no run.
 SINGLE: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
     "importance weights": {"weights": ("none", "clipped", "full")},
-    "ensemble": {"members": (1,), "prior": (0.0,), "bootstrap": (False,)},
+    "ensemble": {"members": (1,), "heads": ("shared",), "prior": (0.0,), "bootstrap": (False,)},
     "linear path and network": {"mix": (0.0, 1.0)},
     "class imbalance": {"balanced": (0.0, 0.3), "target": ("half",), "calibration": ("none",)},
     "replay and averaging": {"rehearsals": (0,), "average": (0.0,)},

@@ -14,8 +14,9 @@ from models.hashing import GOLDEN, mix, normals
 from models.table import Floats
 
 Parameters = dict[str, Tensor]
-TRUNK: Final = ("trunk", "trunk_shift")
+TRUNK: Final = ("trunk", "trunk_shift", "factors")
 HEADS: Final = ("heads", "shift")  # parameters whose first axis is the outputs
+_SPREAD: Final = np.float32(0.5)  # standard deviation of fresh factors around one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,21 +29,29 @@ class Shape:
     members: int
     prior: float  # standard deviation of a member's random prior, in logits
     joint: bool = True  # one trunk and embedding for all outputs; else one of each per output
+    shared: bool = False  # members of an output share its head, each through factors of its own
 
 
 def parameters(outputs: int, shape: Shape, *, seed: int, device: torch.device) -> Parameters:
     """Fresh parameters, a function of the seed; heads start at nothing, so that the prior is all they say.
 
-    Trunks of single outputs, (K, width, hidden), start alike.
+    Trunks of single outputs, (K, width, hidden), start alike. Factors of shared heads are those of BatchEnsemble (Wen,
+    Tran and Ba 2020) on the last layer alone: a member's head is the output's times its own factors, one by one.
     """
     drawn = normals(shape.width * shape.hidden, seed, "trunk") * np.float32((2.0 / shape.width) ** 0.5)
     trunk = torch.from_numpy(drawn.reshape(shape.width, shape.hidden)).to(device)
-    return {
+    within = shape.hidden + shape.sketch
+    made = {
         "trunk": trunk if shape.joint else trunk.repeat(outputs, 1, 1),
         "trunk_shift": torch.zeros(*(() if shape.joint else (outputs,)), shape.hidden, device=device),
-        "heads": torch.zeros(outputs, shape.members, shape.hidden + shape.sketch, device=device),
+        "heads": torch.zeros(outputs, 1 if shape.shared else shape.members, within, device=device),
         "shift": torch.zeros(outputs, shape.members, device=device),
     }
+    if shape.shared:
+        drawn = 1.0 + _SPREAD * normals(shape.members * within, seed, "factors").reshape(shape.members, within)
+        factors = torch.from_numpy(drawn).to(device)
+        made["factors"] = factors if shape.joint else factors.repeat(outputs, 1, 1)
+    return made
 
 
 def priors(outputs: Sequence[str], shape: Shape, *, seed: int, device: torch.device) -> Tensor:
@@ -75,16 +84,17 @@ def logits(learnt: Mapping[str, Tensor], prior: Tensor, embedded: Tensor, sketch
         bias: (K,) logits to start from.
 
     """
-    outputs, members, _ = learnt["heads"].shape
+    heads = learnt["heads"] * learnt["factors"] if "factors" in learnt else learnt["heads"]
+    outputs, members, _ = heads.shape
     if learnt["trunk"].ndim == 3:
         own = embedded.view(-1, outputs, embedded.shape[1] // max(1, outputs)).transpose(0, 1)  # (K, n, width)
         hidden = gelu(own @ learnt["trunk"] + learnt["trunk_shift"][:, None])  # (K, n, H)
         within = torch.cat((hidden, sketched.expand(outputs, -1, -1)), dim=2)  # (K, n, H + S)
-        said = (within @ learnt["heads"].mT).permute(1, 0, 2) + torch.einsum("ns,kms->nkm", sketched, prior)
+        said = (within @ heads.mT).permute(1, 0, 2) + torch.einsum("ns,kms->nkm", sketched, prior)
         return said + learnt["shift"] + bias[:, None]
     hidden = gelu(embedded @ learnt["trunk"] + learnt["trunk_shift"])  # (n, H)
     within = torch.cat((hidden, sketched), dim=1)  # (n, H + S)
-    said = within @ learnt["heads"].flatten(0, 1).T + sketched @ prior.flatten(0, 1).T  # (n, K * M)
+    said = within @ heads.flatten(0, 1).T + sketched @ prior.flatten(0, 1).T  # (n, K * M)
     return said.view(-1, outputs, members) + learnt["shift"] + bias[:, None]
 
 

@@ -26,8 +26,9 @@ class Network:
         s = settings
         self.settings, self.seed, self.device = settings, seed, device
         self.shape = network.Shape(
-            width=s.width, sketch=s.sketch, hidden=s.hidden, members=s.members, prior=s.prior, joint=s.joint
-        )
+            width=s.width, sketch=s.sketch, hidden=s.hidden, members=s.members, prior=s.prior, joint=s.joint,
+            shared=s.heads == "shared",
+        )  # fmt: skip
         self.dense = network.parameters(len(outputs), self.shape, seed=seed, device=device)
         self.prior = network.priors(outputs, self.shape, seed=seed, device=device)
         self.served = {name: value.clone() for name, value in self.dense.items()}
@@ -74,13 +75,14 @@ class Network:
     def rearrange(self, outputs: Sequence[str], sources: NDArray[np.int64], ids: Rows) -> None:
         """Go on with other outputs: output i is what was `sources[i]`, or fresh where that is -1; `ids` by row."""
         by_output = {*network.HEADS, *(() if self.settings.joint else network.TRUNK)}
+        missing = torch.from_numpy(sources < 0)
         fresh = network.parameters(len(outputs), self.shape, seed=self.seed, device=self.device)
         for tensors in (self.dense, self.served, self.optimiser.first, self.optimiser.second):
             for name in tensors.keys() & by_output:
                 tensors[name] = torch.from_numpy(moved(array(tensors[name]), sources, 0.0)).to(self.device)
         for tensors in (self.dense, self.served):
-            for name in by_output:
-                tensors[name][sources < 0] = fresh[name][sources < 0]
+            for name in tensors.keys() & by_output:
+                tensors[name][missing] = fresh[name][missing]
         if not self.settings.joint:
             rows, width = len(self.embedding), self.shape.width
             own = moved(self.embedding.reshape(rows, self.networks, width), sources, 0.0, axis=1)

@@ -32,6 +32,7 @@ MODEL: Final[Mapping[str, str]] = {
     "kind": "which model learns: our own, or a river classifier (see river.md)",
     "bits": "features are hashed to so many bits; more collide less and take more memory",
     "members": "heads per output whose disagreement makes the chance; 1 has no doubts",
+    "heads": "each member has a head per output of its `own`; or they share it through factors (BatchEnsemble)",
     "bootstrap": "each head sees each answer Poisson(1) times, so that heads differ; off: once",
     "joint": "one network for all outputs; off: one for each, which costs as many times the memory and the time",
     "width": "numbers that a feature is embedded in",

@@ -152,8 +152,9 @@ def test_independent_networks_learn_nothing_from_each_other():
     assert np.abs(as_is - turned).max() > 1e-3
 
 
-def test_independent_networks_go_on_bit_for_bit_and_keep_what_they_learnt_when_outputs_change():
-    settings = replace(SMALL, joint=False)
+@pytest.mark.parametrize("heads", ["own", "shared"])
+def test_independent_networks_go_on_bit_for_bit_and_keep_what_they_learnt_when_outputs_change(heads):
+    settings = replace(SMALL, joint=False, heads=heads)
     whole, stopped = taught(9, settings, size=40), taught(6, settings, size=40)
     assert whole.state()["network/sums"].numel() > 3 * 1024  # more rows than the tables begin with
     resumed = Learner(OUTPUTS, settings, seed=1)
@@ -177,3 +178,16 @@ def test_without_the_bootstrap_members_of_equal_priors_agree():
 
     learner = taught(8, replace(SMALL, prior=0.0))
     assert np.ptp(learner.snapshot().members(features), axis=2).max() > 1e-3
+
+
+def test_members_that_share_a_head_differ_and_go_on_bit_for_bit():
+    settings = replace(SMALL, heads="shared", prior=0.0, bootstrap=False)
+    whole, stopped = taught(8, settings), taught(5, settings)
+    resumed = Learner(OUTPUTS, settings, seed=1)
+    resumed.restore({name: value.clone() for name, value in stopped.state().items()})
+    for number in range(6, 9):
+        resumed.update(number, [lesson(number * 5 + i) for i in range(5)])
+    assert resumed.digest() == whole.digest()
+
+    features = featurise([product(number) for number in range(1000, 1020)], bits=SMALL.bits)
+    assert np.ptp(whole.snapshot().members(features), axis=2).max() > 1e-3
