@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from models.policies import POLICIES as RULES
-from service.settings import AskingSettings
+from service.asking_settings import AskingSettings
 
 Report = dict[str, Any]
 Name = tuple[str, str]  # system and policy

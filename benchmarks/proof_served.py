@@ -13,8 +13,8 @@ from models.features import featurise
 from models.learner import Learner, LearnerSettings, Lesson
 from models.policies import POLICIES
 from models.view import View
+from service.asking_settings import AskingSettings
 from service.division import divide
-from service.settings import AskingSettings
 
 SHARE: Final = 0.1
 POLICY: Final = AskingSettings().policy

@@ -175,7 +175,7 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
             snapshot=learner.snapshot(),
             asking=replace(asking, finished=targets.met(ledger.evidence)),
             targets=targets,
-            allowance=Allowance(settings.asking.labels_per_hour),
+            allowance=Allowance(settings.asking.labels_per_hour, settings.asking.carry_over_hours),
             scale=ledger.traffic.scale() or 1.0,
             pace=Pace(
                 products=settings.log.batch,

@@ -147,7 +147,7 @@ def score_turn(service: Service, log_now: Log) -> None:
     began = time.perf_counter()
     log_now.producer.publish(scored.outgoing, past=log_now.products.position())
     service.scale = scored.scale
-    service.allowance.seen(records)
+    service.allowance.seen(records, scored.spent)
     service.metrics.scored(scored)
     service.metrics.published("score", time.perf_counter() - began)
     log.info("scored", **describe_scored(scored))

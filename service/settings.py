@@ -4,9 +4,9 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -15,26 +15,17 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from models.chance import floor_for
+from service.asking_settings import AskingSettings, Group, Positive, Share
 from service.model_settings import ModelSettings
 
 PREFIX = "ASKANCE_"
 NOT_SETTINGS = {"ASKANCE_TEST_KAFKA", "ASKANCE_CACHE", "ASKANCE_CONFIG"}
 
 Output = Annotated[str, Field(min_length=1, max_length=512)]
-Share = Annotated[float, Field(ge=1e-5, le=1.0)]  # weights are up to twice its inverse, in single precision
-Policy = Literal["random", "iwal", "iwal-rare", "iwal-novel", "iwal-cal", "uncertainty", "least-positive"]
-Positive = Annotated[float, Field(gt=0.0)]
 
 
 class Misconfigured(Exception):
     """The configuration cannot be used; the text names the setting, the value and what is expected."""
-
-
-class Group(BaseModel):
-    """What all groups share: frozen, unknown keys refused, defaults checked too."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
 
 
 class LogSettings(Group):
@@ -67,33 +58,6 @@ class KafkaSettings(Group):
         # A variable can say false only as text, and any text is true to the client.
         said = {"true": True, "false": False}.get(str(security.get("ssl_check_hostname", "")).lower())
         return security if said is None else {**security, "ssl_check_hostname": said}
-
-
-class AskingSettings(Group):
-    """Deciding whom to ask."""
-
-    policy: Policy = Field("iwal-rare", description="rule that makes the chance")
-    damping: bool = Field(False, description="ask less about what is much like something answered already")
-    unit: Literal["product", "output"] = Field("product", description="ask about whole products, or single outputs")
-    share: Share = Field(0.1, description="share of arrivals to ask about")
-    labels_per_hour: float | None = Field(
-        None, gt=0.0, description="labels an hour, instead of `share` once the feed's pace is known"
-    )
-    p_min: Share | None = Field(None, description="smallest chance of any arrival; none: one that suits the share")
-    eta: Annotated[float, Field(gt=0.0, le=0.5)] = Field(0.02, description="step of the budget's feedback")
-    seed: str = Field("", description="secret key of the draws; empty: made once and kept in data_dir/seed")
-    expires_days: float = Field(7.0, gt=0.0, le=3_650.0, description="an unanswered query expires after this")
-
-    @property
-    def floor(self) -> float:
-        """The smallest chance of any arrival; importance weights are at most 1 / floor."""
-        return floor_for(self.share) if self.p_min is None else self.p_min
-
-    @model_validator(mode="after")
-    def _floor_within_share(self) -> "AskingSettings":
-        if self.floor > self.share:
-            raise ValueError(f"p_min {self.p_min} is above share {self.share}: the floor alone would break the budget")
-        return self
 
 
 class LearningSettings(Group):

@@ -7,13 +7,24 @@ from service.allowance import Allowance
 
 
 def batch(n, at):
-    return [Record("products", 0, i, None, b"", at) for i in range(n)]
+    return [Record("products", 0, 0, None, b"", at)] * n
 
 
-def fed(allowance, *, per_second, seconds, start=1e9, step=10):
-    for second in range(0, seconds + 1, step):
-        allowance.seen(batch(per_second * step, start + second))
+def fed(allowance, *, per_second, seconds, start=1e9, step=10, floor=0.001):
+    """Feed it a steady stream that spends what it may; return it."""
+    spend(allowance, per_second=per_second, seconds=seconds, start=start, step=step, floor=floor)
     return allowance
+
+
+def spend(allowance, *, per_second, seconds, start, step=10, floor=0.001):
+    """The labels asked for while a steady stream goes by."""
+    spent = 0.0
+    for second in range(0, seconds + 1, step):
+        arrivals = int(per_second * step)
+        asked = arrivals * allowance.share(0.05, floor)
+        allowance.seen(batch(arrivals, start + second), asked)
+        spent += asked
+    return spent
 
 
 def test_the_pace_is_that_of_the_log():
@@ -48,7 +59,7 @@ def test_a_change_of_pace_is_followed_within_hours():
 def test_a_backlog_read_at_once_is_no_rush():
     allowance = Allowance(900.0)
     for second in range(0, 7200, 100):
-        allowance.seen([Record("products", 0, i, None, b"", 1e9 + second + i / 5) for i in range(500)])
+        allowance.seen([Record("products", 0, i, None, b"", 1e9 + second + i / 5) for i in range(500)], 25.0)
 
     assert allowance.arrivals_per_hour() == pytest.approx(18_000, rel=0.03)
 
@@ -56,7 +67,40 @@ def test_a_backlog_read_at_once_is_no_rush():
 def test_a_clock_that_goes_back_is_survived():
     allowance = fed(Allowance(900.0), per_second=5, seconds=7200)
 
-    allowance.seen(batch(50, 5.0))
+    allowance.seen(batch(50, 5.0), 2.5)
     fed(allowance, per_second=5, seconds=3600, start=1e9 + 7210)
 
     assert allowance.share(0.3, 0.01) == pytest.approx(0.05, rel=0.02)
+
+
+def rested(hours, **settings):
+    """Labels, in hours' worth, asked for in the six hours after a rest of so many, during which nothing arrived."""
+    allowance = fed(Allowance(900.0, **settings), per_second=5, seconds=7200)
+    return spend(allowance, per_second=5, seconds=6 * 3600, start=1e9 + 7200 + 3600 * hours) / 900.0
+
+
+def test_what_a_quiet_hour_left_is_asked_for_in_the_hours_after():
+    assert rested(1) == pytest.approx(6.0 + 1.0, rel=0.02)
+
+
+@pytest.mark.parametrize("hours", [0.0, 1.0, 3.0])
+def test_no_more_is_carried_over_than_allowed(hours):
+    assert rested(48, carry_over=hours) == pytest.approx(6.0 + hours, rel=0.02)
+
+
+def test_a_quiet_night_of_few_arrivals_is_carried_over_like_one_of_none():
+    allowance = fed(Allowance(900.0, carry_over=2.0), per_second=5, seconds=7200)
+    night = spend(allowance, per_second=0.1, seconds=8 * 3600, start=1e9 + 7210)
+    morning = spend(allowance, per_second=5, seconds=6 * 3600, start=1e9 + 7220 + 8 * 3600)
+
+    assert night < 8 * 0.1 * 3600 + 1
+    assert morning / 900.0 == pytest.approx(6.0 + 2.0, rel=0.02)
+
+
+def test_what_a_rush_overspent_at_the_floor_is_forgotten_beyond_one_hour():
+    allowance = fed(Allowance(900.0), per_second=5, seconds=7200)
+    rush = spend(allowance, per_second=100, seconds=6 * 3600, start=1e9 + 7210, floor=0.01)
+    after = spend(allowance, per_second=5, seconds=12 * 3600, start=1e9 + 7220 + 6 * 3600)
+
+    assert rush / 900.0 > 6.0 + 15.0
+    assert 10.0 < after / 900.0 < 11.1

@@ -10,8 +10,9 @@ from models.lessons import LearnerSettings, Lesson
 from models.messages import Product
 from models.policies import POLICIES, policy_named
 from models.view import View
+from service.asking_settings import Policy
 from service.assembly import asking_of
-from service.settings import Policy, read_settings
+from service.settings import read_settings
 
 SMALL = LearnerSettings(bits=10, width=4, sketch=4, hidden=4, members=2)
 MEMBERS = np.array([[[0.010, 0.10], [0.5, 0.5], [0.0001, 0.001]]], np.float32)

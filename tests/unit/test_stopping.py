@@ -5,13 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models.chance import query_id
+from models.chance import combine, query_id
 from models.coding import decode, encode
+from models.features import featurise
 from models.learner import Learner
 from models.lessons import LearnerSettings, Lesson
 from models.messages import Prediction, Product, Query
 from models.policies import POLICIES
 from models.records import Record
+from models.view import View
 from service.deciding import Asking
 from service.score import score
 from service.stopping import Targets
@@ -57,6 +59,15 @@ def test_with_some_finished_the_whole_share_goes_to_the_others():
 
     assert result.target == 0.3
     assert result.chances.mean() == pytest.approx(0.3, rel=0.25)
+
+
+def test_a_finished_output_weighs_nothing_in_the_chance_of_a_product():
+    view = View.of(featurise(PRODUCTS, bits=SMALL.bits), SNAPSHOT)
+    judged = dataclasses.replace(ASKING, finished=frozenset({"red"})).judge(view, 1.0)
+
+    disagreement = ASKING.policy.disagreement(view)
+    assert disagreement[:, 0].min() > 0.0
+    assert judged.combined == pytest.approx(combine(disagreement[:, 1:]))
 
 
 def test_a_finished_output_is_asked_at_the_floor_where_outputs_are_asked_one_by_one():
