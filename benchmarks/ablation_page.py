@@ -5,13 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from ablation_switches import BASE, GROUPS, Switch
 from labels_count import Reach, Report, labels_to, mean, reach
-from labels_page import BEGIN, END, at, between, table
+from labels_page import BEGIN, END, at, between, percent, table
 
 LEVELS: Final = (0.8, 0.9)
 OF_DEFAULT: Final = 0.9  # of the macro-AP that the default ends with
 SHOWN: Final = (200, 400, 800)
+FIGURES: Final = ("macro_ap", "micro_f1")
 Kept = Mapping[str, Sequence[Report]]  # by switch, a report per seed
 
 
@@ -69,17 +71,7 @@ def brief(found: Reach) -> str:
 
 def summary(switches: Sequence[Switch], feeds: Mapping[str, Kept]) -> Iterator[str]:
     """A row per switch: labels in proportion to those of its baseline, and differences on average over feeds."""
-    heading = [
-        "part",
-        "switched",
-        "against",
-        *feeds,
-        "all",
-        "macro-AP at 400",
-        "at the end",
-        "micro-F1",
-        "learning time",
-    ]
+    heading = ["part", "switched", "against", *feeds, "all", "macro-AP", "micro-F1", "learning time"]
     rows = []
     for switch in sorted(switches[1:], key=lambda switch: GROUPS.index(switch.group)):
         pairs = {feed: paired(kept, switch) for feed, kept in feeds.items()}
@@ -92,24 +84,33 @@ def summary(switches: Sequence[Switch], feeds: Mapping[str, Kept]) -> Iterator[s
         rows.append(
             [
                 switch.group, switch.name, switch.against, *cells, together(list(ratios.values())),
-                difference([[quality_at(side, 400) for side in pair] for pair in measured.values()]),
-                difference([[last(side, "macro_ap") for side in pair] for pair in measured.values()]),
-                difference([[last(side, "micro_f1") for side in pair] for pair in measured.values()]),
+                *(difference([at_equal_labels(*pair, figure) for pair in measured.values()]) for figure in FIGURES),
                 together(times),
             ]
         )  # fmt: skip
     yield from table(heading, rows, words=3)
 
 
-def quality_at(reports: Sequence[Report], labels: int) -> float | None:
-    found = [point["macro_ap"] for report in reports for point in report["points"] if point["labels"] == labels]
-    return mean(found) if len(found) == len(reports) else None
+def at_equal_labels(own: Sequence[Report], other: Sequence[Report], figure: str) -> float | None:
+    """The difference of a figure, own less other, at the labels where the first of all these ended; mean over seeds."""
+    labels = min(report["points"][-1]["labels"] for report in (*own, *other))
+    sides = [[figure_at(report["points"], labels, figure) for report in reports] for reports in (own, other)]
+    found = [one - two for one, two in zip(*sides, strict=True) if one is not None and two is not None]
+    return mean(found) if len(found) == len(own) else None
 
 
-def difference(pairs: Sequence[Sequence[float | None]]) -> str:
-    """Mean over feeds of the first less the second."""
-    found = [one - other for one, other in pairs if one is not None and other is not None]
-    return f"{mean(found):+.3f}" if found else ""
+def figure_at(points: Sequence[Report], labels: float, figure: str) -> float | None:
+    """A figure at some labels, by a straight line over their logarithm; None before the first point."""
+    places = [math.log(point["labels"]) for point in points]
+    if math.log(labels) < places[0] - 1e-9:
+        return None
+    return float(np.interp(math.log(labels), places, [point[figure] for point in points]))
+
+
+def difference(found: Sequence[float | None]) -> str:
+    """Mean over feeds; nothing unless every feed has it."""
+    known = [one for one in found if one is not None]
+    return f"{mean(known):+.3f}" if known and len(known) == len(found) else ""
 
 
 def together(pairs: Sequence[Sequence[Reach]]) -> str:
@@ -124,8 +125,8 @@ def together(pairs: Sequence[Sequence[Reach]]) -> str:
 def of_feed(feed: str, switches: Sequence[Switch], kept: Kept, ceiling: float | None) -> Iterator[str]:
     yield from (f"## {feed}", "")
     known = "not measured" if ceiling is None else f"{ceiling:.3f}"
-    yield f"Ceiling: macro-AP {known}. The default ends with {last(kept[BASE], 'macro_ap'):.3f}; 90 % of that is"
-    yield from (f"{goal(kept):.3f}.", "")
+    end = f"The default ends with {last(kept[BASE], 'macro_ap'):.3f}; 90 % of that is {goal(kept):.3f}."
+    yield from (f"Ceiling: macro-AP {known}. {end}", "")
     rows = []
     for switch in switches:
         reports = kept.get(switch.name)
@@ -136,12 +137,12 @@ def of_feed(feed: str, switches: Sequence[Switch], kept: Kept, ceiling: float | 
                 [
                     switch.name, str(len(reports)), *("" if level is None else brief(level) for level in levels),
                     *(at(reports, labels) for labels in SHOWN),
-                    *(f"{last(reports, figure):.3f}" for figure in ("macro_ap", "micro_f1")),
+                    f"{last(reports, 'labels'):,.0f}", *(f"{last(reports, figure):.3f}" for figure in FIGURES),
                     brief(reach(reports, goal(kept))), *(brief(found) for found in to_goal),
                 ]
             )  # fmt: skip
-    heading = ["", "seeds", *(f"labels to {level:.0%} of the ceiling" for level in LEVELS)]
-    heading += [*(f"AP at {labels}" for labels in SHOWN), "at the end", "micro-F1"]
+    heading = ["", "seeds", *(f"labels to {percent(level)} of the ceiling" for level in LEVELS)]
+    heading += [*(f"AP at {labels}" for labels in SHOWN), "labels at the end", "AP", "micro-F1"]
     heading += ["labels to 90 % of the default's end", "seconds of learning", "steps of the network", "rehearsals"]
     yield from (*table(heading, rows, words=1), "")
 

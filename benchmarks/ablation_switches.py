@@ -19,8 +19,14 @@ GROUPS: Final = (
 SINGLE: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
     "importance weights": {"weights": ("none", "clipped", "full")},
     "ensemble": {"members": (1,), "heads": ("shared",), "prior": (0.0,), "bootstrap": (False,)},
-    "linear path and network": {"mix": (0.0, 1.0)},
-    "class imbalance": {"balanced": (0.0, 0.3), "target": ("half",), "calibration": ("none",)},
+    "linear path and network": {"mix": (0.0,)},
+    "class imbalance": {
+        "prior_bias": (False,),
+        "balanced": (0.0, 0.3),
+        "logit_adjustment": (0.0, 1.0),
+        "target": ("half", "precision"),
+        "calibration": ("none",),
+    },
     "replay and averaging": {"rehearsals": (0,), "average": (0.0,)},
     "features": {"rarity": (False,), "even": (1.0,)},
 }
@@ -68,11 +74,16 @@ def _single(default: LearnerSettings, policy: str) -> Iterator[Switch]:
         for name, values in settings.items():
             for value in values:
                 if value != getattr(default, name):
-                    said = ("on" if value else "off") if isinstance(value, bool) else value
-                    yield Switch(f"{name} = {said}", group, BASE, policy, {name: value})
+                    yield Switch(f"{name} = {_said(value)}", group, BASE, policy, {name: value})
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _networks(policy: str) -> Iterator[Switch]:
     yield Switch("joint = off", "joint training", BASE, policy, APART, slow=True)
-    yield Switch(NETWORK, "joint training", BASE, policy, ALONE)
+    yield Switch(NETWORK, "linear path and network", BASE, policy, ALONE)
     yield Switch(f"{NETWORK}, joint = off", "joint training", NETWORK, policy, {**ALONE, **APART}, slow=True)

@@ -22,9 +22,7 @@ class LearnerSettings:
     kind: Literal["askance", "river"] = "askance"
     bits: int = 20  # of feature ids
     members: int = 8  # heads per output
-    heads: Literal["own", "shared"] = (
-        "own"  # of the members of an output; shared ones differ by factors (BatchEnsemble)
-    )
+    heads: Literal["own", "shared"] = "own"  # of an output's members; shared ones differ by factors
     bootstrap: bool = True  # members see each answer Poisson(1) times, else once
     joint: bool = True  # one network for all outputs, else one for each
     width: int = 64  # of an embedding

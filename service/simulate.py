@@ -75,7 +75,7 @@ class Step:
     labels: int
     answers: int
     seconds: float  # of work; evaluation left out
-    learning: float  # seconds of it spent on learning from answers
+    learning: float  # processor seconds of learning from answers
     updates: int  # steps of the network's optimiser
     rehearsals: int  # answers that the linear path learnt, new ones and again
     point: Point | None
@@ -128,9 +128,9 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
         while waiting and waiting[0][0] < at:
             due.append(waiting.popleft()[1])
         if due:
-            begun = time.perf_counter()
+            begun = time.process_time()
             progress = learner.update(learner.version + 1, due)
-            learning += time.perf_counter() - begun
+            learning += time.process_time() - begun
             updates, rehearsals = updates + progress.steps, rehearsals + progress.rehearsed
             snapshot = learner.snapshot()
         seconds += time.perf_counter() - started

@@ -78,4 +78,14 @@ def test_a_switch_is_compared_over_the_seeds_that_its_baseline_has(page, tested)
     goal = 0.9 * 0.9
     labels = [page.labels_to(points, goal) for points in (reports[2]["points"], reports[0]["points"])]
     assert f"| {labels[0] / labels[1]:.2f} |" in line
-    assert "+0.000" in line
+    assert f"| {0.675 - 0.9:+.3f} |" in line  # at 200 labels
+
+
+def test_qualities_are_compared_at_the_labels_where_the_first_ended(page):
+    own, other = (
+        report("random", [(100, 0.4, 1, 1, 1), (200, 0.6, 1, 1, 1)]),
+        report("default", [(100, 0.5, 1, 1, 1), (400, 0.9, 1, 1, 1)]),
+    )
+
+    assert page.at_equal_labels([own], [other], "macro_ap") == pytest.approx(0.6 - 0.7)
+    assert page.figure_at(own["points"], 50, "macro_ap") is None
