@@ -26,7 +26,7 @@ from models.messages import Because, Query
 from models.policies import policy_named
 from models.view import View
 from service.division import Data, divide
-from service.rivals import ALPHA
+from service.report import ALPHA
 from service.settings import AskingSettings
 
 SHARE, BATCH = 0.1, 64

@@ -1,8 +1,7 @@
 """Commands about the model that serves and those that are tried: candidate, rollback."""
 
 import time
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -10,11 +9,12 @@ from typing import Annotated, NoReturn
 import typer
 from rich.markup import escape
 
-from service.challenges import Challenge, Kind, Wish
+from service.challenges import Kind, Wish
 from service.cli import FAILED, Config, DataDir, app, err, out, settings_from
 from service.ledger import Ledger
 from service.recipes import Recipe, difference
 from service.settings import Misconfigured
+from service.trials import said_of, trials
 
 
 class Action(StrEnum):
@@ -150,28 +150,6 @@ def _status(ledger: Ledger) -> None:
     out.print(f"serves: the model {serves}", highlight=False, soft_wrap=True)
     for request in ledger.challenges.requests():
         out.print(f"asked for and not yet taken up: {request.what.value}")
-    newest = ledger.challenges.newest(Kind.CANDIDATE)
-    if newest is None:
-        out.print("no candidate was ever tried")
-        return
-    for line in _told(newest, stack[-1], ledger.last_batch()):
+    lines = said_of(replace(trials(ledger.challenges), savings=None))
+    for line in lines or ["no candidate was ever tried"]:
         out.print(escape(line), highlight=False, soft_wrap=True)
-
-
-def _told(one: Challenge, serves: Recipe, batch: int) -> list[str]:
-    from models.contrast import per_arrival
-    from service.rivals import ALPHA
-
-    since = f"{datetime.fromtimestamp(one.at, UTC):%Y-%m-%d %H:%M} UTC"
-    state = "is tried" if one.outcome is None else f"{one.outcome.value} at batch {one.last}"
-    lines = [f"candidate {one.number}: {_said(one.recipe, serves)}; since {since}; {state}"]
-    if one.first is None:
-        return [*lines, f"not compared yet: it learns the {batch + 1:,} batches so far"]
-    between = per_arrival(one.contrasts[0], ALPHA)
-    if between is not None:
-        lines.append(
-            f"compared on {one.contrasts[0].answers:,} answers since batch {one.first}: its loss minus that of the"
-            f" model that serves is {between.estimate:+.4f} per product ({between.lower:+.4f} to {between.upper:+.4f},"
-            " at 95 %, at all times); promoted when all of that is below 0"
-        )
-    return lines

@@ -51,6 +51,7 @@ def show_report(
     from service.picture import can_draw, picture
     from service.report import make_report
     from service.settings import Misconfigured
+    from service.trials import said_of, trials
 
     if png is not None and not can_draw():
         raise Misconfigured(f"--png {png}: matplotlib is missing; install it, as in `pip install 'askance[plot]'`")
@@ -65,8 +66,12 @@ def show_report(
     out.print(_table(section))
     for line in _around(report, section):
         out.print(line, highlight=False, soft_wrap=True)
+    models = trials(ledger.challenges)
+    for line in said_of(models):
+        out.print(escape(line), highlight=False, soft_wrap=True)
     if json is not None:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(report.as_json()), indent=1) + b"\n")
+        figures = report.as_json() | {"models": models.as_json()}
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1) + b"\n")
     if plot is not None:
         from service.drawing import draw
 

@@ -31,6 +31,7 @@ from service.report import section
 from service.rivals import Rivals
 from service.score import score
 from service.stopping import Targets
+from service.trials import trials
 
 log = structlog.get_logger("loop")
 
@@ -228,6 +229,7 @@ def show_quality(service: Service) -> None:
         )
         service.asking = replace(service.asking, finished=finished)
     service.metrics.finished(len(finished))
+    service.metrics.tried(trials(service.ledger.challenges))
     epoch = service.ledger.evidence.epoch()
     if epoch is not None:
         waiting, _ = service.ledger.evidence.waiting()

@@ -15,9 +15,10 @@ from prometheus_client.registry import Collector
 
 from models.messages import Reason
 from service.learn import Learnt
-from service.report import Section
+from service.report import Bounded, Section
 from service.score import Scored
 from service.series import BOUNDS, OTHER, QUALITY, READ, SERIES, STAGES, STATES, Series
+from service.trials import Trials
 
 MAX_OUTPUTS: Final = 1_000
 MAX_PARTITIONS: Final = 256
@@ -171,6 +172,19 @@ class Metrics:
             for figure, bound in product(QUALITY, BOUNDS):
                 value = getattr(getattr(output, figure), bound)
                 self._gauges[f"askance_quality_{figure}_ratio"].labels(output.output, bound).set(_number(value))
+
+    def tried(self, trials: Trials) -> None:
+        """Take in what is known of models tried beside the one that serves."""
+        candidate, savings = trials.candidate, trials.savings
+        self._gauges["askance_promoted_models"].set(trials.promoted)
+        self._gauges["askance_candidate_running"].set(candidate is not None and candidate.outcome is None)
+        self._gauges["askance_candidate_answers"].set(0 if candidate is None else candidate.answers)
+        self._bounded("askance_candidate_loss_difference", None if candidate is None else candidate.difference)
+        self._bounded("askance_savings_labels_ratio", None if savings is None else savings.worth)
+
+    def _bounded(self, name: str, figure: Bounded | None) -> None:
+        for bound in BOUNDS:
+            self._gauges[name].labels(bound).set(_number(None if figure is None else getattr(figure, bound)))
 
     def finished(self, outputs: int) -> None:
         """Take in how many outputs are shown to meet their targets."""

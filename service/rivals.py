@@ -19,9 +19,8 @@ from service.checkpoints import catch_up, fingerprint, resume
 from service.kinds import new_learner
 from service.ledger import Batch, Ledger
 from service.recipes import Choice, Recipe
+from service.report import ALPHA
 from service.teaching import apply
-
-ALPHA: Final = 0.05
 
 ARMS: Final[Mapping[Kind, tuple[Arm, ...]]] = {Kind.CANDIDATE: (Arm.ALL,), Kind.SAVINGS: SAMPLES}
 # Which are compared, the first minus the second; None is the model that serves.

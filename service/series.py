@@ -107,6 +107,23 @@ SERIES: Final = (
     Series("askance_evaluated_arrivals", "gauge", "Arrivals evaluated in the newest epoch", (), _STARTED),
     Series("askance_unevaluated_arrivals", "gauge", "Arrivals that wait for answers to be evaluated", (), _STARTED),
     Series("askance_finished_outputs", "gauge", "Outputs shown to meet their targets", (), _STARTED),
+    Series("askance_promoted_models", "gauge", "Models promoted one upon the other, not rolled back", (), _STARTED),
+    Series("askance_candidate_running", "gauge", "1 while a candidate is tried", (), _STARTED),
+    Series("askance_candidate_answers", "gauge", "Answers the newest candidate was compared on", (), _STARTED),
+    Series(
+        "askance_candidate_loss_difference",
+        "gauge",
+        "Loss of the newest candidate minus that of the model that serves, per product, with bounds at 95 %",
+        ("bound",),
+        _each(BOUNDS),
+    ),
+    Series(
+        "askance_savings_labels_ratio",
+        "gauge",
+        "Labels that asking at random takes for one, with bounds at 95 %; NaN while not known",
+        ("bound",),
+        _each(BOUNDS),
+    ),
     Series("askance_consumer_lag_records", "gauge", "Records not yet read", ("topic", "partition")),
     Series("askance_log_failures_total", "counter", "Troubles with the log", ("kind",), _each(TROUBLES)),
 )
