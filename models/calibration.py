@@ -128,6 +128,14 @@ class Calibration:
         """The threshold of an output that nothing is known of."""
         return self.precision if self.target == "precision" else 0.5
 
+    def restart(self, keep: int, prevalence: Floats) -> None:
+        """Go on from the newest `keep` answers alone, and fit anew. `prevalence` as for `fit_if_due`."""
+        ages = (self._next - 1 - np.arange(self._count)) % max(1, self._count)
+        self._queries[: self._count][ages >= keep] = 0
+        self._weights[: self._count][ages >= keep] = 0.0
+        self._new = self._count
+        self.fit_if_due(prevalence)
+
     def _recency(self) -> Floats:
         ages = (self._next - 1 - np.arange(self._count)) % max(1, self._count)
         return ((1.0 - ages / max(1, self._count)) ** _RECENCY).astype(np.float32)

@@ -46,7 +46,6 @@ class Learner:
         self._shelf = self._new_shelf()
         self._changed: list[Rows] = []
         self._latest: Snapshot | None = None  # of the model as it is now
-        self._hashes = np.asarray([name_hash(name) for name in self.outputs], np.uint64)
 
     def update(self, number: int, lessons: Sequence[Lesson]) -> Progress:
         """Learn from one numbered batch; of several lessons for one query the last counts.
@@ -94,9 +93,14 @@ class Learner:
         self._counts.rearrange(sources)
         self._calibration.rearrange(sources)
         self.outputs, self.version, self._latest = tuple(outputs), number, None
-        self._hashes = np.asarray([name_hash(name) for name in self.outputs], np.uint64)
         self._shelf = self._new_shelf()
         self._changed = [np.arange(self._directory.count)]
+
+    def recalibrate(self, number: int, keep: int) -> None:
+        """Calibrate anew, on the newest `keep` answers alone. Counts as a batch; ValueError if it does not follow."""
+        self._follow(number)
+        self._calibration.restart(keep, self._counts.bias())
+        self.version, self._latest = number, None
 
     def snapshot(self) -> Snapshot:
         """The model as it is now, to serve; nothing that happens later touches it."""
@@ -108,7 +112,7 @@ class Learner:
         linear, yes, embedding = self._shelf.tables
         self._changed.clear()
         bias = self._counts.offsets(self.settings)
-        rarity, absent = directory.rarity(self._answered())
+        rarity, absent = directory.rarity(self._memory.answered)
         self._latest = Snapshot(
             version=self.version, outputs=self.outputs, thresholds=self._calibration.thresholds.copy(),
             prevalence=self._counts.prevalence(), places=directory.places, shelves=self._shelf.places,
@@ -165,8 +169,7 @@ class Learner:
             raise ValueError(f"batch {number} does not follow version {self.version}")
 
     def _forget(self, query: str) -> bool:
-        memory = self._memory
-        slot = memory.slot_of.get(query)
+        memory, slot = self._memory, self._memory.slot_of.get(query)
         if slot is None:
             return False
         rows, values = self._rows(slot)
@@ -191,9 +194,8 @@ class Learner:
         if not lessons:
             return []
         rows, fresh = self._directory.admit(features.ids, number)
-        size = len(self._directory.ids)
-        self._linear.open(fresh, size)
-        self._network.open(fresh, self._directory.ids[fresh], size)
+        self._linear.open(fresh, len(self._directory.ids))
+        self._network.open(fresh, self._directory.ids[fresh], len(self._directory.ids))
         self._changed.append(fresh)
         np.add.at(self._directory.seen, rows[rows >= 0], np.float32(1.0))
         slots = []
@@ -205,9 +207,6 @@ class Learner:
             slots.append(self._memory.add(lesson.query, features.ids[at], features.values[at], lesson.targets, weights))
         return slots
 
-    def _answered(self) -> float:
-        return float(self._memory.everything.standing)
-
     def _fit_linear(self, slots: list[int], number: int) -> tuple[float, int]:
         if not slots or not self._linear.width:
             return float("nan"), 0
@@ -216,7 +215,7 @@ class Learner:
         self._counts.sample(self._linear.yes[sampled], directory.seen[sampled])
         relevance = self._counts.relevance()
         order = [*slots, *memory.choose(self.settings.rehearsals * len(slots), 0.0, "linear", number)]
-        rarity, _ = directory.rarity(self._answered())
+        rarity, _ = directory.rarity(memory.answered)
         bias = self._counts.offsets(self.settings).learning
         cost = np.float32(self.settings.cost) * importance(self.settings, order, memory)
         losses = []
@@ -238,13 +237,14 @@ class Learner:
             return 0
         s, memory = self.settings, self._memory
         steps = int(np.ceil(s.steps_per_lesson * len(slots)))
-        rarity, absent = self._directory.rarity(self._answered())
+        rarity, absent = self._directory.rarity(memory.answered)
         bias, fresh = self._counts.offsets(s).learning, slots[: s.batch // 2]
+        outputs = np.asarray([name_hash(name) for name in self.outputs], np.uint64)
         for step in range(steps):
             chosen = [*fresh, *memory.choose(s.batch - len(fresh), s.balanced, "network", number, step)]
             features = memory.batch(chosen)
             bag = weigh(features, self._directory.places, rarity, absent)
-            counts = bootstrap(s, memory.hashes[chosen], self._hashes)
+            counts = bootstrap(s, memory.hashes[chosen], outputs)
             weights = counts * importance(s, chosen, memory)[:, :, None]
             self._changed.append(self._network.step(features, bag, bias, memory.targets[chosen], weights))
         return steps

@@ -67,6 +67,7 @@ class Because(Message, frozen=True, kw_only=True, omit_defaults=True):
     scale: float
     threshold: dict[Name, Probability]
     share: PositiveProbability | None = None  # of arrivals that was to be asked about then
+    draw: Annotated[float, Meta(ge=0.0, lt=1.0)] | None = None  # below the floor the query is one of a uniform sample
     finished: list[Name] = msgspec.field(default_factory=list)  # outputs that no longer count in `combined`
 
 
@@ -118,6 +119,20 @@ class OutputTally(Message, frozen=True, kw_only=True, omit_defaults=True):
     mass_negative: Annotated[float, Meta(ge=0.0, description="sum of scores of the others")]
 
 
+class Signals(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """What is watched for drift, over blocks of arrivals that follow each other, asked about or not."""
+
+    yardstick: Annotated[int, Meta(ge=0, description="version of the model that measured them all")]
+    outputs: list[Name]
+    blocks: Annotated[
+        bytes,
+        Meta(
+            description="float32, little endian; of each block the arrivals, then the sums over them of 16 projections,"
+            " the share of unknown features, the disagreement, and the score of each of the outputs"
+        ),
+    ]
+
+
 class Tally(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Counts over one scored batch of one partition, asked or not (topic `tallies`, key: the source partition)."""
 
@@ -132,6 +147,7 @@ class Tally(Message, frozen=True, kw_only=True, omit_defaults=True):
     chance: Annotated[float, Meta(ge=0.0, description="sum of the chances")]
     scale: Annotated[float, Meta(gt=0.0, description="the budget's scale after this batch")]
     outputs: dict[Name, OutputTally]
+    signals: Signals | None = None
     at: Seconds
 
 

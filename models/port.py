@@ -67,6 +67,9 @@ class Learning(Protocol):
 
         """
 
+    def recalibrate(self, number: int, keep: int) -> None:
+        """Calibrate anew, on the newest `keep` answers alone. Counts as a batch; ValueError if it does not follow."""
+
     def snapshot(self) -> Serving:
         """The model as it is now, to serve."""
 

@@ -102,6 +102,11 @@ class Memory:
     def __len__(self) -> int:
         return len(self.slot_of)
 
+    @property
+    def answered(self) -> float:
+        """How many answers were ever given and not withdrawn."""
+        return float(self.everything.standing)
+
     def add(self, query: str, ids: NDArray[np.int64], values: Floats, targets: Floats, weights: Floats) -> int:
         """Remember an answered product; its slot stays at least until the next `sweep`."""
         slot = heappop(self._vacant) if self._vacant else len(self.queries)

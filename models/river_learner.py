@@ -121,6 +121,12 @@ class RiverLearner:
         self._calibration.rearrange(sources)
         self.outputs, self.version, self._latest = tuple(outputs), number, None
 
+    def recalibrate(self, number: int, keep: int) -> None:
+        """Calibrate anew, on the newest `keep` answers alone. Counts as a batch; ValueError if it does not follow."""
+        self._follow(number)
+        self._calibration.restart(keep, self._counts.bias())
+        self.version, self._latest = number, None
+
     def snapshot(self) -> RiverSnapshot:
         """The model as it is now, to serve; nothing that happens later touches it."""
         if self._latest is None:

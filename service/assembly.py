@@ -35,6 +35,7 @@ from service.loop import Log, Pace, Service
 from service.metrics import Metrics
 from service.outputs import outputs_of, settle_outputs
 from service.promotion import heed, served
+from service.reacting import watch_of
 from service.recipes import Recipe, recipe
 from service.rivals import Rivals
 from service.secret import key_of
@@ -127,7 +128,7 @@ def room_for(outputs: tuple[str, ...], wanted: int) -> int:
     lengths = [len(output.encode()) + 3 for output in outputs]
     query = 13 * len(outputs) + 3 * sum(lengths) + MOST_TERMS * 2 * (max(lengths) + 9)
     tally = sum(lengths) + 70 * len(outputs)
-    left = MAX_RECORD - max(query, tally) - 10_000  # for all else that a query says
+    left = MAX_RECORD - max(query, tally) - 50_000  # for signals of drift and all else that a query says
     if left < LEAST_PRODUCT:
         raise Misconfigured(
             f"outputs: {len(outputs)} with {sum(lengths):,} characters are too many for one query; "
@@ -175,6 +176,7 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
             snapshot=learner.snapshot(),
             asking=replace(asking, finished=targets.met(ledger.evidence)),
             targets=targets,
+            watch=watch_of(settings.drift, learner.snapshot()),
             allowance=Allowance(settings.asking.labels_per_hour, settings.asking.carry_over_hours),
             scale=ledger.traffic.scale() or 1.0,
             pace=Pace(

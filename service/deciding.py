@@ -1,7 +1,7 @@
 """What was decided about arrivals, as records: predictions, queries, tallies."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from models.policies import Policy
 from models.port import Serving
 from models.records import Outgoing, Record
 from models.view import View
+from models.watched import Yardstick
 
 MOST_TERMS: Final = 100  # outputs whose terms a query explains
 KEY_KEPT: Final = 1_000  # bytes of the key of a record that is turned away
@@ -36,6 +37,10 @@ class Asking:
     def share_now(self, outputs: Sequence[str]) -> float:
         """The share of arrivals wanted: the audit floor alone once every output is finished."""
         return self.p_min if outputs and self.finished.issuperset(outputs) else self.share
+
+    def raised(self, factor: float) -> "Asking":
+        """The same with share and least chance times a factor, neither above 1."""
+        return replace(self, share=min(1.0, factor * self.share), p_min=min(1.0, factor * self.p_min))
 
     def judge(self, view: View, scale: float) -> "Judged":
         """Turn what the model says into chances, in arrival order, starting from the budget's `scale`."""
@@ -67,6 +72,7 @@ class Decided:
     judged: Judged
     draws: NDArray[np.float64]  # (n,)
     asked: NDArray[np.bool_]  # (n,)
+    measured: NDArray[np.float64] | None = None  # (n, signals) of drift, if it is watched for
 
 
 def predictions(
@@ -127,7 +133,7 @@ def queries(
             positive=[snapshot.outputs[k] for k in np.flatnonzero(decided.positive[i])],
             model=snapshot.version,
             policy=asking.policy.name,
-            because=_because(decided.judged, i, asked, snapshot, asking),
+            because=_because(decided, i, asked, snapshot, asking),
             priority=float(decided.judged.combined[i]),
             asked_at=now,
             expires_at=now + asking.expires,
@@ -141,7 +147,8 @@ def _chance(chances: Chances, i: int, asked: NDArray[np.intp], outputs: Sequence
     return {outputs[k]: float(chances.outputs[i, k]) for k in asked}
 
 
-def _because(judged: Judged, i: int, asked: NDArray[np.intp], snapshot: Serving, asking: Asking) -> Because:
+def _because(decided: Decided, i: int, asked: NDArray[np.intp], snapshot: Serving, asking: Asking) -> Because:
+    judged = decided.judged
     assert judged.chances.scales is not None
     strongest = asked[np.argsort(-judged.disagreement[i, asked], kind="stable")[:MOST_TERMS]].tolist()
     return Because(
@@ -151,12 +158,18 @@ def _because(judged: Judged, i: int, asked: NDArray[np.intp], snapshot: Serving,
         scale=float(judged.chances.scales[i]),
         share=asking.share_now(snapshot.outputs),
         threshold={snapshot.outputs[k]: float(snapshot.thresholds[k]) for k in strongest},
+        draw=float(decided.draws[i]),
         finished=[name for name in snapshot.outputs if name in asking.finished][:MOST_TERMS],
     )
 
 
 def tallies(
-    places: Sequence[Record], decided: Decided, snapshot: Serving, asking: Asking, now: float
+    places: Sequence[Record],
+    decided: Decided,
+    snapshot: Serving,
+    asking: Asking,
+    now: float,
+    yardstick: Yardstick | None = None,
 ) -> Iterator[Outgoing]:
     by_partition: dict[tuple[str, int], list[int]] = {}
     for i, place in enumerate(places):
@@ -181,6 +194,7 @@ def tallies(
                 name: OutputTally(positive=n, mass_positive=yes, mass_negative=no)
                 for name, n, yes, no in zip(snapshot.outputs, counts, above, below, strict=True)
             },
+            signals=(None if yardstick is None or decided.measured is None else yardstick.told(decided.measured[rows])),
             at=now,
         )
         yield Outgoing("tallies", f"{topic}/{partition}".encode(), encode(tally))

@@ -12,7 +12,9 @@ from models.port import Learning
 from models.records import Outgoing, Position, Record
 from producers.topics import MAX_RECORD
 from service.deciding import rejected
+from service.drift import Alarm, Change
 from service.ledger import Batch, Kept, Ledger
+from service.reacting import Reaction, audit, react
 from service.rivals import Rivals
 from service.teaching import apply
 
@@ -35,6 +37,7 @@ class Learnt:
     model: int  # version of the learner after it
     seconds: Mapping[str, float]  # by stage: decode, join, update, rivals
     promoted: bool = False  # a candidate was shown to be better, and serves from this batch on
+    alarm: Alarm | None = None  # drift that was found and is reacted to
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class _Joined:
     ignored: Counter[str] = field(default_factory=Counter)
     delays: list[float] = field(default_factory=list)
     lessons: dict[str, tuple[Query, Mapping[str, float]]] = field(default_factory=dict)  # by query, newest
+    change: Change | None = None  # drift
 
 
 # A label of these outcomes never counts, whatever comes later.
@@ -66,6 +70,7 @@ def learn(
     caught_up: bool,
     clock: Callable[[], float],
     rivals: Rivals | None = None,
+    reaction: Reaction | None = None,
 ) -> Learnt:
     """Join records in the ledger and let the model learn from what that changed.
 
@@ -80,6 +85,7 @@ def learn(
         caught_up: nothing older waits in the log, so that open queries may expire by `now`.
         clock: monotonic seconds, for the timings.
         rivals: models that learn beside it; compared in the same transaction, before any model has learnt.
+        reaction: to drift; None does not look for it.
 
     """
     started = clock()
@@ -91,20 +97,26 @@ def learn(
         if caught_up:
             ledger.expire(now)
         evaluated = ledger.evidence.advance(caught_up=caught_up)
-        batch, promoted, comparing = None, False, clock()
-        if joined.lessons:
-            number = ledger.add_lessons([(name, shares) for name, (_, shares) in joined.lessons.items()], now)
-            batch = Batch(number, None, tuple(joined.lessons.values()))
+        lessons = tuple(joined.lessons.values())
+        change = None if reaction is None else joined.change or audit(lessons, ledger, now)
+        batches, alarm, promoted, comparing = [], None, False, clock()
+        if lessons:
+            number = ledger.add_lessons([(query.id, shares) for query, shares in lessons], now)
+            batches.append(Batch(number, None, lessons))
             comparing = clock()
-            promoted = rivals is not None and rivals.confront(batch, learner, ledger, now)
+            promoted = rivals is not None and rivals.confront(batches[0], learner, ledger, now)
         compared = clock()
+        if reaction is not None and change is not None:
+            alarm, calibrating = react(change, reaction, ledger, now)
+            batches += [calibrating] if calibrating else []
         ledger.read_past(past)
         ledger.put_out(outgoing)
     written = clock()
-    steps = 0 if batch is None else apply(batch, learner)
+    steps = sum([apply(batch, learner) for batch in batches])
     updated = clock()
-    if batch is not None and rivals is not None:
-        rivals.learn(batch)
+    if rivals is not None:
+        for batch in batches:
+            rivals.learn(batch)
     return Learnt(
         outgoing=outgoing,
         queries=joined.queries,
@@ -112,10 +124,11 @@ def learn(
         ignored=joined.ignored,
         rejected=Counter((record.topic, error.reason) for record, error in rejections),
         delays=tuple(joined.delays),
-        batch=None if batch is None else batch.number,
-        lessons=len(joined.lessons),
+        batch=batches[-1].number if batches else None,
+        lessons=len(lessons),
         steps=steps,
         evaluated=evaluated,
+        alarm=alarm,
         states=ledger.balance(),
         model=learner.version,
         promoted=promoted,
@@ -161,6 +174,7 @@ def _join(taken: Sequence[Taken], ledger: Ledger, outputs: set[str], wanted: int
             _weigh(place, message, record.at, ledger, joined, wanted)
         elif isinstance(message, Tally):
             ledger.evidence.add_tally(message)
+            joined.change = ledger.drift.add(message) or joined.change
             ledger.traffic.add(message)
     return joined
 

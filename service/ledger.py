@@ -15,6 +15,7 @@ from models.joining import Outcome, State
 from models.messages import Label, Query
 from models.records import Outgoing, Position
 from service.challenges import Challenges
+from service.drift import Drift
 from service.evidence import Evidence
 from service.ledger_file import LedgerFile, LedgerUnusable
 from service.traffic import Traffic
@@ -29,11 +30,12 @@ class Kept(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """One numbered step of the model: new outputs, or lessons as (query, shares of yes)."""
+    """One numbered step of the model: new outputs, lessons as (query, shares of yes), or a new calibration."""
 
     number: int
     outputs: tuple[str, ...] | None
     lessons: tuple[tuple[Query, Mapping[str, float]], ...]
+    keep: int | None = None  # the newest answers that are calibrated on from then on
 
 
 class Checkpoint(NamedTuple):
@@ -50,13 +52,10 @@ class Ledger:
     def __init__(self, directory: Path, *, read_only: bool = False, beside: bool = False) -> None:
         """Open the ledger of a data directory. Raises as `LedgerFile` does."""
         self._file = LedgerFile(directory, read_only=read_only, beside=beside)
-        self._sql = self._file.sql
-        self.path = self._file.path
-        self.traffic = Traffic(self._sql)
-        self.evidence = Evidence(self._sql)
-        self.challenges = Challenges(self._sql)
-        self.transaction = self._file.transaction
-        self.close = self._file.close
+        self._sql, self.path = self._file.sql, self._file.path
+        self.traffic, self.evidence = Traffic(self._sql), Evidence(self._sql)
+        self.challenges, self.drift = Challenges(self._sql), Drift(self._sql)
+        self.transaction, self.close = self._file.transaction, self._file.close
 
     # What was read
 
@@ -168,7 +167,7 @@ class Ledger:
             )
             lessons = tuple((decode(Query, body, limit=len(body)), _shares(shares)) for body, shares in rows)
             names = None if outputs is None else msgspec.msgpack.decode(outputs, type=tuple[str, ...])
-            yield Batch(number, names, lessons)
+            yield Batch(number, names, lessons, self.drift.keep(number))
 
     def outputs(self, until: int | None = None) -> tuple[str, ...]:
         """The model's outputs after batch `until` (default: the newest); empty in an empty ledger."""

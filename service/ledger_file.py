@@ -63,7 +63,14 @@ CREATE TABLE choices (
   number INTEGER PRIMARY KEY, batch INTEGER NOT NULL, recipe BLOB, configured BLOB NOT NULL, at REAL NOT NULL) STRICT;
 CREATE TABLE configured (one INTEGER PRIMARY KEY CHECK (one = 1), recipe BLOB NOT NULL) STRICT;
 """
-SCHEMAS: Final = (SCHEMA, CHALLENGES)  # each version of the file adds one
+DRIFT: Final = """
+CREATE TABLE signals (place INTEGER PRIMARY KEY, yardstick INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+CREATE TABLE drifts (
+  number INTEGER PRIMARY KEY, signal TEXT NOT NULL, detail TEXT NOT NULL, at REAL NOT NULL, arrivals INTEGER NOT NULL,
+  until INTEGER NOT NULL, batch INTEGER, keep INTEGER NOT NULL) STRICT;
+CREATE INDEX drifts_batch ON drifts (batch);
+"""
+SCHEMAS: Final = (SCHEMA, CHALLENGES, DRIFT)  # each version of the file adds one
 VERSION: Final = len(SCHEMAS)
 
 

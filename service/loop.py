@@ -25,6 +25,7 @@ from service.logs import learnt as describe_learnt
 from service.logs import scored as describe_scored
 from service.metrics import Metrics
 from service.promotion import heed, served
+from service.reacting import Watch
 from service.reading import at_end
 from service.recipes import Recipe
 from service.report import section
@@ -84,6 +85,7 @@ class Service:
     expiry: Every
     targets: Targets
     allowance: Allowance
+    watch: Watch | None  # for drift
     display: Every  # the learner's place is shown to the log when it has nothing else to publish
 
 
@@ -135,6 +137,8 @@ def score_turn(service: Service, log_now: Log) -> None:
     if not records:
         return
     asking = service.asking
+    if service.watch is not None and service.ledger.drift.alert():
+        asking = asking.raised(service.watch.reaction.factor)
     share = service.allowance.share(asking.share, asking.p_min)
     scored = score(
         records,
@@ -144,6 +148,7 @@ def score_turn(service: Service, log_now: Log) -> None:
         limit=pace.max_bytes,
         now=time.time(),
         clock=time.perf_counter,
+        yardstick=None if service.watch is None else service.watch.yardstick,
     )
     began = time.perf_counter()
     log_now.producer.publish(scored.outgoing, past=log_now.products.position())
@@ -172,6 +177,7 @@ def learn_turn(service: Service, log_now: Log) -> None:
             caught_up=expiring and at_end(log_now.answers),
             clock=time.perf_counter,
             rivals=service.rivals,
+            reaction=None if service.watch is None else service.watch.reaction,
         )
         if learnt.promoted:
             log.info("promoted", batch=learnt.batch)
@@ -179,13 +185,17 @@ def learn_turn(service: Service, log_now: Log) -> None:
         if learnt.batch is not None:
             service.snapshot = service.learner.snapshot()
             service.metrics.serving(service.snapshot.version, time.time())
+        if service.watch is not None:
+            service.metrics.reacting(alert=service.watch.follow(service.snapshot, service.ledger.drift))
         if learnt.outgoing:
             began = time.perf_counter()
             log_now.producer.publish(learnt.outgoing, past=past)
             service.metrics.published("learn", time.perf_counter() - began)
             service.ledger.sent()
         service.metrics.learnt(learnt)
-        if expiring:
+        if learnt.alarm is not None:
+            log.warning("drift", **learnt.alarm._asdict())
+        if expiring or learnt.alarm is not None:
             show_quality(service)
         if records:
             log.info("learnt", **describe_learnt(learnt))

@@ -143,6 +143,8 @@ class Metrics:
             self._count(count, "askance_ignored_answers_total", reason)
         # Clocks of two machines differ: a delay below zero is none.
         self._distributions["askance_label_delay_seconds"].observe(np.maximum(result.delays, 0.0))
+        if result.alarm is not None:
+            self._count(1, "askance_drift_detected_total", result.alarm.signal)
         self._count(result.lessons, "askance_lessons_total")
         self._count(result.batch is not None, "askance_updates_total")
         self._count(result.steps, "askance_optimiser_steps_total")
@@ -189,6 +191,10 @@ class Metrics:
     def finished(self, outputs: int) -> None:
         """Take in how many outputs are shown to meet their targets."""
         self._gauges["askance_finished_outputs"].set(outputs)
+
+    def reacting(self, *, alert: bool) -> None:
+        """Take in whether a reaction to drift is on."""
+        self._gauges["askance_drift_reacting"].set(alert)
 
     def checkpoint(self, *, at: float, seconds: float, batch: int) -> None:
         """Take in a checkpoint that is safely written: when, how long it took, up to which batch it reaches."""

@@ -14,6 +14,7 @@ from models.messages import Product, Reason
 from models.port import Serving
 from models.records import Outgoing, Record
 from models.view import View
+from models.watched import Yardstick
 from service.deciding import Asking, Decided, predictions, queries, rejected, tallies
 
 
@@ -32,7 +33,7 @@ class Scored:
     policy: str
     target: float  # share of arrivals wanted
     scale: float  # the budget's scale after this batch
-    seconds: Mapping[str, float]  # by stage: decode, featurise, classify, decide, encode
+    seconds: Mapping[str, float]  # by stage: decode, featurise, classify, watch, decide, encode
 
 
 def score(
@@ -44,6 +45,7 @@ def score(
     limit: int,
     now: float,
     clock: Callable[[], float],
+    yardstick: Yardstick | None = None,
 ) -> Scored:
     """Score products and decide which to ask about.
 
@@ -55,6 +57,7 @@ def score(
         limit: largest payload decoded, in bytes.
         now: seconds since the epoch.
         clock: monotonic seconds, for the timings.
+        yardstick: measures what is watched for drift; None watches nothing.
 
     """
     times = [clock()]
@@ -65,18 +68,20 @@ def score(
     view = View.of(features, snapshot)
     scores = view.scores  # (n, K)
     times.append(clock())
+    measured = None if yardstick is None else yardstick.measure(view)
+    times.append(clock())
     judged = asking.judge(view, scale)
     draws = np.array([draw(asking.key, asking.stream, place.arrival) for place in places], dtype=np.float64)
-    decided = Decided(scores, scores >= snapshot.thresholds, judged, draws, judged.chances.asked(draws))
+    decided = Decided(scores, scores >= snapshot.thresholds, judged, draws, judged.chances.asked(draws), measured)
     times.append(clock())
     outgoing = [
         *(rejected(record, error) for record, error in rejections),
         *predictions(products, places, decided, snapshot, asking, now),
         *queries(products, places, decided, snapshot, asking, now),
-        *tallies(places, decided, snapshot, asking, now),
+        *tallies(places, decided, snapshot, asking, now, yardstick),
     ]
     times.append(clock())
-    stages = ("decode", "featurise", "classify", "decide", "encode")
+    stages = ("decode", "featurise", "classify", "watch", "decide", "encode")
     return Scored(
         outgoing=tuple(outgoing),
         arrivals=len(products),

@@ -8,13 +8,14 @@ from models.messages import Reason
 Kind = Literal["counter", "gauge", "histogram"]
 
 STAGES: Final = {
-    "score": ("decode", "featurise", "classify", "decide", "encode", "publish"),
+    "score": ("decode", "featurise", "classify", "watch", "decide", "encode", "publish"),
     "learn": ("decode", "join", "update", "rivals", "publish"),
 }
 READ: Final = ("products", "queries", "labels", "tallies")
 STATES: Final = ("open", "answered", "skipped", "expired", "withdrawn")
 IGNORED: Final = ("unknown_output", "not_asked")
 TROUBLES: Final = ("unavailable", "refused", "delivery_failed")
+SIGNALS: Final = ("score", "unknown", "disagreement", "look", "audit")  # watched for drift
 OTHER: Final = "other"
 BOUNDS: Final = ("estimate", "lower", "upper")
 QUALITY: Final = {
@@ -124,6 +125,14 @@ SERIES: Final = (
         ("bound",),
         _each(BOUNDS),
     ),
+    Series(
+        "askance_drift_detected_total",
+        "counter",
+        "Drifts found, by the signal that changed first",
+        ("signal",),
+        _each(SIGNALS),
+    ),
+    Series("askance_drift_reacting", "gauge", "1 while more is asked because of drift", (), _STARTED),
     Series("askance_consumer_lag_records", "gauge", "Records not yet read", ("topic", "partition")),
     Series("askance_log_failures_total", "counter", "Troubles with the log", ("kind",), _each(TROUBLES)),
 )

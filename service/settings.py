@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from service.asking_settings import AskingSettings, Group, Positive, Share
+from service.drift_settings import DriftSettings
 from service.model_settings import ModelSettings
 
 PREFIX = "ASKANCE_"
@@ -117,6 +118,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     targets: TargetSettings = TargetSettings()
     savings: SavingsSettings = SavingsSettings()
+    drift: DriftSettings = DriftSettings()
     http: HttpSettings = HttpSettings()
 
     @model_validator(mode="after")

@@ -13,5 +13,8 @@ def apply(batch: Batch, learner: Learning, arm: Arm = Arm.ALL) -> int:
     if batch.outputs is not None:
         learner.change_outputs(batch.number, batch.outputs)
         return 0
+    if batch.keep is not None:
+        learner.recalibrate(batch.number, batch.keep)
+        return 0
     lessons = (lesson_for(arm, query, shares, learner.outputs) for query, shares in batch.lessons)
     return learner.update(batch.number, [lesson for lesson in lessons if lesson is not None]).steps

@@ -49,13 +49,13 @@ class Desk:
     def record(self, topic, key, value, *, at=1.1e9):
         return Record(topic, 0, next(self.offsets), key.encode(), value, at)
 
-    def tell(self, *records, now=1.2e9, wanted=1, caught_up=False):
+    def tell(self, *records, now=1.2e9, wanted=1, caught_up=False, reaction=None):
         for record in records:
             self.told[record.topic, 0] = record.offset + 1
         past = Position(group="learner", offsets=dict(self.told))
         return learn(
             records, past, self.ledger, self.learner, wanted=wanted, limit=100_000, now=now, caught_up=caught_up,
-            clock=time.perf_counter,
+            clock=time.perf_counter, reaction=reaction,
         )  # fmt: skip
 
     def state(self, identity):

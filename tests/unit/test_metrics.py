@@ -9,10 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.joining import Outcome
 from models.messages import Reason
+from service.drift import Alarm
 from service.learn import Learnt
 from service.metrics import MAX_OUTPUTS, MAX_PARTITIONS, Metrics
 from service.score import Scored
-from service.series import SERIES, STAGES, STATES
+from service.series import SERIES, SIGNALS, STAGES, STATES
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -163,6 +164,15 @@ def test_a_learnt_batch_is_counted(registry, metrics):
     assert value("askance_learner_version") == 8
 
 
+def test_drift_is_counted_by_its_signal(registry, metrics):
+    metrics.learnt(learnt(alarm=Alarm(1, "unknown", "drift: unknown", 1e9, 7_000, 12_000)))
+    metrics.reacting(alert=True)
+
+    counted = {s: registry.get_sample_value("askance_drift_detected_total", {"signal": s}) for s in SIGNALS}
+    assert counted == dict.fromkeys(SIGNALS, 0.0) | {"unknown": 1.0}
+    assert registry.get_sample_value("askance_drift_reacting") == 1.0
+
+
 def test_the_states_of_queries_sum_to_those_issued(registry, metrics):
     metrics.learnt(learnt())
     states = [registry.get_sample_value("askance_queries", {"state": state}) for state in STATES]
@@ -268,6 +278,6 @@ def test_every_series_is_documented_as_it_is():
 
 def test_every_stage_of_the_results_has_a_label():
     assert STAGES == {
-        "score": ("decode", "featurise", "classify", "decide", "encode", "publish"),
+        "score": ("decode", "featurise", "classify", "watch", "decide", "encode", "publish"),
         "learn": ("decode", "join", "update", "rivals", "publish"),
     }
