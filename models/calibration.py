@@ -75,7 +75,7 @@ class Calibration:
             learnt: queries that were learnt from; where the window has let go of one, it cannot be judged any more.
 
         """
-        logits = platt.logit(members.mean(axis=2, dtype=np.float32))
+        logits = platt.pooled(members)
         for lesson, said in zip(lessons, logits, strict=True):
             if self.holds(lesson.query) or lesson.query not in learnt:
                 self.add(lesson.query, said, lesson.targets, np.float32(1.0) / lesson.chance)

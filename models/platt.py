@@ -15,6 +15,7 @@ Doubles = NDArray[np.float64]
 
 _OVERFLOW: Final = 80.0  # logits beyond it are as good as certain
 _LEAST: Final = 1e-30  # probability
+_CERTAIN: Final = 2.0**-24
 _SLOPES: Final = (0.2, 5.0)  # above 0, so that an output's ranking stays
 _POOL_PRIOR: Final = np.array([10.0, 1.0, 10.0])  # precision of slope, shift and shift by prevalence around 1, 0, 0
 _OWN_PRIOR: Final = np.array([20.0, 2.0])  # precision of an output's slope and shift around the pool's
@@ -31,15 +32,6 @@ class Scaling(NamedTuple):
     slope: Doubles  # (K,) above 0
     shift: Doubles  # (K,)
 
-    @property
-    def neutral(self) -> bool:
-        """Whether it leaves every score as it is."""
-        return bool(np.all(self.slope == 1.0) and np.all(self.shift == 0.0))
-
-    def scores(self, scores: Floats) -> Floats:
-        """Calibrated scores (n, K) for uncalibrated ones; an output ranks products as before."""
-        return scores if self.neutral else self.probabilities(logit(scores))
-
     def probabilities(self, logits: Floats) -> Floats:
         """Calibrated probabilities (n, K)."""
         return expit(self.slope.astype(np.float32) * logits + self.shift.astype(np.float32))
@@ -50,6 +42,17 @@ def expit(logits: Floats) -> Floats:
     bounded = np.clip(logits, np.float32(-_OVERFLOW), np.float32(_OVERFLOW))
     probabilities: Floats = np.float32(1.0) / (np.float32(1.0) + np.exp(-bounded))
     return probabilities
+
+
+def pooled(members: Floats) -> Floats:
+    """One logit (n, K) for what members (n, K, M) say: the mean of theirs (the logarithmic opinion pool).
+
+    A mean of probabilities is that of the loudest; this one ranks products as most members do. Probabilities count as
+    at least 2**-24 from 0 and 1, so that one member that is certain does not overrule the others.
+    """
+    inside = np.clip(members, np.float32(_CERTAIN), np.float32(1.0 - _CERTAIN))
+    logits: Floats = (np.log(inside) - np.log1p(-inside)).mean(axis=2, dtype=np.float32)
+    return logits
 
 
 def logit(probabilities: Floats) -> Floats:

@@ -40,7 +40,7 @@ class RiverSnapshot:
 
     def scores(self, members: Floats) -> Floats:
         """Calibrated scores (n, K) for what the members said."""
-        return self.scaling.scores(members.mean(axis=2, dtype=np.float32))
+        return self.scaling.probabilities(platt.pooled(members))
 
 
 class RiverLearner:
@@ -210,8 +210,8 @@ class RiverLearner:
 
 
 def _loss(before: Floats, known: Sequence[Lesson]) -> float:
-    """Mean log loss of the answers under the members' mean; NaN without answers."""
+    """Mean log loss of the answers under the members' pooled logit; NaN without answers."""
     if not known:
         return float("nan")
-    logits, targets = platt.logit(before.mean(axis=2)), np.stack([lesson.targets for lesson in known])
+    logits, targets = platt.pooled(before), np.stack([lesson.targets for lesson in known])
     return float(np.nanmean(np.logaddexp(0.0, logits) - logits * targets))

@@ -96,8 +96,8 @@ class Snapshot:
         return novelty
 
     def scores(self, members: Floats) -> Floats:
-        """Calibrated scores (n, K) for what the members said; an output ranks products as the members' mean does."""
-        return self.scaling.scores(members.mean(axis=2, dtype=np.float32))
+        """Calibrated scores (n, K) for what the members said; an output ranks products as their pooled logit does."""
+        return self.scaling.probabilities(platt.pooled(members))
 
     def _logits(self, bag: Bag, rows: Rows, columns: Rows) -> Floats:
         logits = np.tile(self.intercept, (len(bag.lengths), 1))

@@ -27,11 +27,15 @@ def filled(answers: int, *, first: int = 0, calibration: Calibration | None = No
     return calibration
 
 
+def neutral(scaling: Scaling) -> bool:
+    return bool(np.all(scaling.slope == 1.0) and np.all(scaling.shift == 0.0))
+
+
 def test_without_answers_nothing_is_changed():
     nothing = np.zeros((5, 3), np.float32)
     scaling = platt.fit(nothing + 1.0, nothing, nothing, PREVALENCE)
 
-    assert scaling.neutral
+    assert neutral(scaling)
     assert platt.thresholds_for_f1(nothing + 0.3, nothing, nothing).tolist() == [0.5] * 3
 
 
@@ -39,7 +43,7 @@ def test_a_new_calibration_is_neutral():
     calibration = Calibration(3, limit=100, every=16, target="f1")
 
     assert not calibration.fit_if_due(PREVALENCE)
-    assert calibration.scaling.neutral
+    assert neutral(calibration.scaling)
     assert calibration.thresholds.tolist() == [0.5] * 3
 
 
@@ -154,7 +158,7 @@ def test_an_output_ranks_products_as_before(slope, shift):
     random = np.random.default_rng(5)
     scores = np.unique((random.integers(1, 2**16, 3_000) * np.float32(2.0**-17)).astype(np.float32))
     positive = random.random(len(scores)) < scores
-    calibrated = Scaling(np.array([slope]), np.array([shift])).scores(scores[:, None])[:, 0]
+    calibrated = Scaling(np.array([slope]), np.array([shift])).probabilities(platt.logit(scores[:, None]))[:, 0]
 
     assert (np.diff(calibrated) > 0.0).all()
     assert average_precision(calibrated, positive) == average_precision(scores, positive)
@@ -178,21 +182,21 @@ def taught(settings: LearnerSettings = SMALL, batches: int = 12) -> Learner:
     return learner
 
 
-def means(learner: Learner, lessons: list[Lesson]) -> np.ndarray:
+def pooled(learner: Learner, lessons: list[Lesson]) -> np.ndarray:
     features = featurise([one.product for one in lessons], bits=learner.settings.bits)
-    return learner.snapshot().members(features).mean(axis=2)
+    return platt.pooled(learner.snapshot().members(features))
 
 
 def test_an_answer_stands_beside_the_score_from_before_it_was_learnt():
     learner = taught()
     lessons = [lesson(number) for number in range(200, 205)]
-    before = means(learner, lessons)
+    before = pooled(learner, lessons)
     learner.update(13, lessons)
     state = learner.state()
 
-    assert np.array_equal(state["calibration/logits"][-5:].numpy(), platt.logit(before))
+    assert np.array_equal(state["calibration/logits"][-5:].numpy(), before)
     assert state["calibration/weights"][-5:].unique().tolist() == [4.0]
-    assert not np.allclose(means(learner, lessons), before)
+    assert not np.allclose(pooled(learner, lessons), before)
 
 
 def test_an_answer_learnt_long_ago_is_not_judged_anew():
@@ -211,28 +215,39 @@ def test_a_restored_learner_judges_like_one_that_never_stopped():
         for number in range(8, 13):
             learner.update(number, [lesson(5 * number + i) for i in range(5)])
     fresh = [lesson(number) for number in range(300, 320)]
-    served = [learner.snapshot().scores(means(learner, fresh)[:, :, None]) for learner in (whole, resumed)]
+    served = [learner.snapshot().scores(pooled(learner, fresh)[:, :, None]) for learner in (whole, resumed)]
 
     assert resumed.digest() == whole.digest()
     assert np.array_equal(served[0], served[1])
     assert np.array_equal(whole.snapshot().thresholds, resumed.snapshot().thresholds)
 
 
-def test_scores_are_the_calibrated_means_of_the_members():
+def test_scores_are_the_calibrated_pool_of_the_members():
     learner = taught()
     snapshot = learner.snapshot()
     members = snapshot.members(featurise([lesson(300).product], bits=SMALL.bits))
 
-    assert not snapshot.scaling.neutral
-    assert np.array_equal(snapshot.scores(members), snapshot.scaling.probabilities(platt.logit(members.mean(axis=2))))
+    assert not neutral(snapshot.scaling)
+    assert np.array_equal(snapshot.scores(members), snapshot.scaling.probabilities(platt.pooled(members)))
 
 
-def test_without_calibration_scores_are_the_means_and_thresholds_one_half():
+def test_the_pool_ranks_as_most_members_do_and_no_certain_member_overrules_them():
+    most_for_first = np.float32([[[0.6, 0.6, 0.6, 0.1]], [[0.5, 0.5, 0.5, 0.35]]])
+    one_is_sure = np.float32([[[0.9, 0.9, 0.9, 0.0]]])
+
+    first, second = platt.pooled(most_for_first)[:, 0]
+
+    assert first < second  # of the mean probability 0.475 and 0.4625 it would be the other way round
+    assert platt.pooled(one_is_sure)[0, 0] == pytest.approx((3 * np.log(9.0) - np.log(2.0**24)) / 4, rel=1e-4)
+
+
+def test_without_calibration_scores_are_the_pool_and_thresholds_one_half():
     learner = taught(replace(SMALL, calibration="none"))
     snapshot = learner.snapshot()
     members = snapshot.members(featurise([lesson(300).product], bits=SMALL.bits))
 
-    assert np.array_equal(snapshot.scores(members), members.mean(axis=2))
+    logits = np.log(members / (1.0 - members)).mean(axis=2)
+    assert snapshot.scores(members) == pytest.approx(1.0 / (1.0 + np.exp(-logits)), rel=1e-5)
     assert snapshot.thresholds.tolist() == [0.5] * 3
 
 
@@ -240,7 +255,7 @@ def test_thresholds_stay_at_one_half_where_that_is_the_target():
     snapshot = taught(replace(SMALL, target="half")).snapshot()
 
     assert snapshot.thresholds.tolist() == [0.5] * 3
-    assert not snapshot.scaling.neutral
+    assert not neutral(snapshot.scaling)
 
 
 def test_the_window_shrinks_where_outputs_are_many():
