@@ -1,8 +1,8 @@
 """Labels to reach a quality: Askance and its peers over the same feeds, and the page of what was found.
 
     python benchmarks/labels.py DATA [--page docs/benchmarks-labels.md] [--reports FOLDER] [--seeds N] [--minutes M]
-                                     [--jobs N] [--feeds NAME ...] [--systems NAME ...] [--extras] [--quick]
-                                     [--page-only]
+                                     [--jobs N] [--feeds NAME ...] [--systems NAME ...] [--policies NAME ...]
+                                     [--extras] [--quick] [--page-only]
 
 Every feed is a file NAME.jsonl.gz with NAME.outputs.json beside it. Each run is a process of its own with one thread;
 its report is kept, and made again only when the code it measured has changed: ours for runs of Askance, the peers' for
@@ -87,6 +87,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; more than one makes seconds longer")
     parser.add_argument("--feeds", nargs="+", help="make runs of these only")
     parser.add_argument("--systems", nargs="+", choices=systems, help="make runs of these only")
+    parser.add_argument("--policies", nargs="+", choices=(*POLICIES, "all"), help="of Askance's runs, make these only")
     parser.add_argument("--extras", action="store_true", help="source order, late and wrong answers too")
     parser.add_argument("--quick", action="store_true", help="one feed, one seed")
     parser.add_argument("--page-only", action="store_true", help="run nothing")
@@ -100,11 +101,10 @@ def main() -> None:
     runs = (
         plan(feeds[:1], 1, extras=False) if arguments.quick else plan(feeds, arguments.seeds, extras=arguments.extras)
     )
-    wanted = [
-        run
-        for run in runs
-        if run.system in (arguments.systems or systems) and run.feed in feeds_of(arguments.data, arguments.feeds)
-    ]
+    some = feeds_of(arguments.data, arguments.feeds)
+    wanted = [run for run in runs if run.feed in some and run.system in (arguments.systems or systems)]
+    if arguments.policies:
+        wanted = [run for run in wanted if run.system != OURS or run.policy in arguments.policies]
     if not arguments.page_only:
         tasks = [task(run, arguments.data, arguments.reports) for run in wanted]
         make(tasks, minutes=arguments.minutes, jobs=arguments.jobs)
