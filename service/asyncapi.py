@@ -82,6 +82,7 @@ EXAMPLES: Final[dict[str, Message]] = {
             combined=0.5,
             floor=0.0625,
             scale=0.4,
+            share=0.1,
             threshold={"category:footwear": 0.5, "season:summer": 0.25},
         ),
         priority=0.5,

@@ -1,5 +1,6 @@
 """Candidates beside the service on the embedded log: promoted if better, undone by one command, never half done."""
 
+import json
 import sys
 import threading
 from contextlib import closing
@@ -254,6 +255,20 @@ def test_one_candidate_at_a_time_until_it_is_stopped(shop, askance):
     assert [first[0], second[0], stopped[0]] == [0, 1, 0]
     assert ("tried already" in second[1], "cost = 0.001" in told[1]) == (True, True)
     assert shop.known()[1].outcome is Outcome.STOPPED
+
+
+def test_the_ledger_command_makes_those_beside_anew_too(shop, askance):
+    shop.ask(Wish.START, cost=0.001)
+    shop.serve(30)
+    sets = [word for name, value in shop.changes.items() for word in ("--set", f"{name}={as_text(value)}")]
+
+    status, said = askance("ledger", "--rebuild", *sets)
+
+    assert (status, "rebuilt candidate 1: the same, its sums too" in said) == (0, True), said
+
+
+def as_text(value):
+    return json.dumps(value) if isinstance(value, tuple | bool) else value
 
 
 def test_a_ledger_on_which_no_service_ran_has_no_model_to_go_back_to(shop, askance):

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from service.challenges import Wish
 from service.ledger import Ledger
 from service.ledger_file import LedgerUnusable
 
@@ -40,6 +41,42 @@ def test_a_newer_version_is_refused(desk, new_desk):
 
     with pytest.raises(LedgerUnusable, match=r"version 99.*upgrade"):
         new_desk()
+
+
+def as_version_1(desk):
+    """Take back what the second version added."""
+    desk.ledger.close()
+    with sqlite3.connect(desk.ledger.path) as file:
+        for table in ("requests", "challenges", "choices", "configured"):
+            file.execute(f"DROP TABLE {table}")
+        file.execute("PRAGMA user_version = 1")
+    file.close()
+
+
+def test_an_older_ledger_is_brought_up_to_date_by_its_writer(desk, new_desk):
+    desk.tell(desk.query("q1"), desk.label("q1", answers={"red": True}))
+    as_version_1(desk)
+
+    again = new_desk()
+
+    assert (again.ledger.last_batch(), again.ledger.challenges.running()) == (1, [])
+
+
+@pytest.mark.parametrize("how", ["read_only", "beside"])
+def test_an_older_ledger_is_left_alone_by_others(desk, how):
+    as_version_1(desk)
+
+    with pytest.raises(LedgerUnusable, match=r"of version 1, not yet 2: start the service once"):
+        Ledger(desk.folder, **{how: True})
+
+
+def test_word_can_be_left_beside_a_running_service(desk):
+    beside = Ledger(desk.folder, beside=True)
+    with beside.transaction():
+        beside.challenges.ask(Wish.STOP, None, 1.0)
+    beside.close()
+
+    assert [request.what for request in desk.ledger.challenges.requests()] == [Wish.STOP]
 
 
 def test_another_file_in_its_place_is_refused(desk, new_desk):

@@ -150,6 +150,12 @@ def test_a_query_carries_the_product_and_the_scores_of_its_prediction():
         assert (query.asked_at, query.expires_at) == (NOW, NOW + 3600.0)
 
 
+def test_a_query_tells_the_share_that_was_wanted():
+    result = scored(records(100))
+
+    assert {query.because.share for query in queries(result)} == {result.target}
+
+
 @POLICY
 def test_the_chance_of_a_product_follows_exactly_from_its_terms(policy):
     for query in queries(scored(records(200), policy=POLICIES[policy])):
