@@ -122,7 +122,7 @@ def _served(ledger: Ledger) -> tuple[Recipe, ...]:
 
 
 def _wanted(serves: Recipe, policy: str, file: Path | None, sets: list[str]) -> Recipe:
-    from service.assembly import configured
+    from service.learners import configured
     from service.settings import read_settings
 
     changes: dict[str, object] = {}

@@ -33,7 +33,7 @@ def ledger(
 
         askance ledger --rebuild
     """
-    from service.assembly import beside, rebuilt, restored
+    from service.learners import beside, rebuilt, restored
     from service.ledger import Ledger
 
     settings = settings_from(config, data_dir=data_dir, sets=sets)

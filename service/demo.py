@@ -15,14 +15,15 @@ from rich.table import Table
 from models.coding import read
 from models.messages import Prediction
 from service.annotators import annotate
-from service.assembly import asking_of, clients, log_opener, make_service, rebuilt, restored
+from service.assembly import asking_of, clients, log_opener, make_service
 from service.audit import Audited, audit
 from service.catalogue import OUTPUTS, generate
 from service.crowd import Crowd, Habits
 from service.feeds import Entry
+from service.learners import rebuilt, restored
 from service.ledger import Ledger
-from service.loop import Service
 from service.loop import run as serve
+from service.process import Service
 from service.quality import Window, progressive
 from service.reading import in_order, read_topic
 from service.replay import replay

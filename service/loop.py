@@ -4,34 +4,24 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Event
 from typing import Final
 
 import structlog
 
-from consumers.port import Consumer
 from models.faults import LogUnavailable
-from models.port import Learning, Serving
-from producers.port import DeliveryFailed, Producer
-from service.allowance import Allowance
-from service.checkpoints import catch_up, fingerprint
-from service.deciding import Asking
+from producers.port import DeliveryFailed
 from service.http import Health
-from service.keeping import Every, Keeper
 from service.learn import learn
 from service.ledger import Ledger
 from service.logs import learnt as describe_learnt
 from service.logs import scored as describe_scored
-from service.metrics import Metrics
-from service.promotion import heed, served
-from service.reacting import Watch
+from service.process import Log, Service, bring_in, keep
+from service.promotion import heed
 from service.reading import at_end
-from service.recipes import Recipe
 from service.report import section
-from service.rivals import Rivals
 from service.score import score
-from service.stopping import Targets
 from service.trials import trials
 
 log = structlog.get_logger("loop")
@@ -39,54 +29,6 @@ log = structlog.get_logger("loop")
 MOST_NAMED: Final = 20  # outputs named in a log line
 LONGEST_PAUSE: Final = 10.0  # seconds between two attempts to open the log
 CATCHING_UP: Final = 0.5  # seconds of a turn in which models that are tried learn what was before them
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
-    """The log as both roles use it; opened together, dropped together."""
-
-    products: Consumer
-    answers: Consumer  # reads queries, labels and tallies from where the ledger stands
-    producer: Producer
-
-    def close(self) -> None:
-        """Let go of all three. Twice is once."""
-        for client in (self.products, self.answers, self.producer):
-            client.close()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How much is taken at once, and how long to wait for it."""
-
-    products: int
-    answers: int
-    wait: float  # seconds
-    max_bytes: int
-    annotators: int  # answers that settle a query
-
-
-@dataclass(slots=True, kw_only=True)
-class Service:
-    """What outlives the log's connections. One thread owns all of it."""
-
-    ledger: Ledger
-    learner: Learning
-    recipe: Recipe  # of it
-    rivals: Rivals
-    savings: bool  # are measured
-    snapshot: Serving
-    asking: Asking
-    scale: float  # of the budget, after the last arrival published
-    pace: Pace
-    keeper: Keeper
-    metrics: Metrics
-    health: Health
-    expiry: Every
-    targets: Targets
-    allowance: Allowance
-    watch: Watch | None  # for drift
-    display: Every  # the learner's place is shown to the log when it has nothing else to publish
 
 
 def run(service: Service, open_log: Callable[[], Log], stop: Event) -> None:
@@ -120,10 +62,7 @@ def turn(service: Service, log_now: Log) -> None:
     if heed(service.ledger, service.rivals.configured, savings=service.savings, now=time.time()):
         bring_in(service)
     learn_turn(service, log_now)
-    until = time.monotonic() + CATCHING_UP
-    for _ in service.rivals.catch_up(service.ledger):
-        if time.monotonic() >= until:
-            break
+    service.rivals.hurry(service.ledger, until=time.monotonic() + CATCHING_UP, clock=time.monotonic)
     if service.keeper.every.due(time.time()):
         keep(service)
     service.metrics.lag({**log_now.products.lag(), **log_now.answers.lag()})
@@ -201,30 +140,6 @@ def learn_turn(service: Service, log_now: Log) -> None:
             log.info("learnt", **describe_learnt(learnt))
     elif service.display.due(now):
         log_now.producer.publish((), past=log_now.answers.position())
-
-
-def bring_in(service: Service) -> None:
-    """Let the model serve that the ledger says should, with those beside it that it says are tried."""
-    ledger, rivals = service.ledger, service.rivals
-    recipe = served(ledger, rivals.configured)[-1]
-    if recipe != service.recipe:
-        keep(service)  # the way back
-        service.recipe = recipe
-        name = fingerprint(*recipe)
-        service.learner = rivals.names().get(name) or rivals.resumed(ledger, recipe)
-        for _ in catch_up(service.learner, ledger):
-            service.health.turned()
-        service.keeper.settings, service.keeper.batch = name, None
-        service.snapshot = service.learner.snapshot()
-        service.metrics.serving(service.snapshot.version, time.time())
-    for _ in rivals.settle(ledger):
-        service.health.turned()
-
-
-def keep(service: Service) -> None:
-    """Keep the model that serves and those beside it, and what the model before needs to come back."""
-    before = [fingerprint(*recipe) for recipe in served(service.ledger, service.rivals.configured)[-2:]]
-    service.keeper.keep(service.learner, service.ledger, service.metrics, service.rivals.names(), before)
 
 
 def show_quality(service: Service) -> None:

@@ -1,6 +1,6 @@
 """Models that learn beside the one that serves, and are compared with it, or with each other, on every answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -106,6 +106,12 @@ class Rivals:
         for one, arms in self.learners.items():
             for arm, learner in arms.items() if number in (None, one) else ():
                 yield from catch_up(learner, ledger, arm)
+
+    def hurry(self, ledger: Ledger, *, until: float, clock: Callable[[], float]) -> None:
+        """Catch up as far as it goes by the time `until`, by the clock's seconds."""
+        for _ in self.catch_up(ledger):
+            if clock() >= until:
+                return
 
     def confront(self, batch: Batch, serving: Learning, ledger: Ledger, now: float) -> bool:
         """Compare on the answers of a batch no model has learnt from yet; say whether a candidate is promoted.

@@ -13,10 +13,11 @@ from models.chance import query_id
 from models.coding import encode
 from models.messages import Label, Product
 from models.records import Outgoing
-from service.assembly import asking_of, beside, clients, configured, log_opener, make_service, rebuilt, restored
+from service.assembly import asking_of, clients, log_opener, make_service
 from service.audit import audit
 from service.challenges import Kind, Outcome, Wish
 from service.cli import main
+from service.learners import beside, configured, rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run
 from service.promotion import served

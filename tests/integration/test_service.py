@@ -23,8 +23,9 @@ from models.messages import Label, Prediction, Product, Query, Rejection
 from models.records import Outgoing, Position
 from producers.port import DeliveryFailed
 from producers.sqlite import FILE
-from service.assembly import asking_of, clients, log_opener, make_service, rebuilt, restored
+from service.assembly import asking_of, clients, log_opener, make_service
 from service.audit import audit
+from service.learners import rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run
 from service.reading import in_order, read_topic
