@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from models.drift import Detectors, Worsening
-from models.watched import BLOCK
+from models.features import featurise
+from models.learner import Learner
+from models.lessons import LearnerSettings, Lesson
+from models.view import View
+from models.watched import BLOCK, Yardstick, blocks_of
+from service.catalogue import OUTPUTS, generate
 
 PRODUCTS = 100_000
 SIGNALS = 51
@@ -61,3 +66,47 @@ def test_mistakes_that_become_more_are_found_and_those_that_become_fewer_are_not
         return [detector.see(wrong=wrong) for p in (first, then) for wrong in (rng.random(2_000) < p)].count(True)
 
     assert (found(0.1, 0.2) > 0, found(0.2, 0.1), found(0.1, 0.1)) == (True, 0, 0)
+
+
+def measured(*, naive):
+    """Alarms on a generated catalogue that stands still, while a model learns from each tenth product of it.
+
+    Args:
+        naive: measure by the model that learns, as if it were one and the same all the time.
+
+    """
+    settings = LearnerSettings(bits=16, members=2, width=8, sketch=8, hidden=16, memory=2_000, batch=32, rehearsals=4)
+    learner = Learner(OUTPUTS, settings, seed=0)
+    entries = list(generate(6_400, seed=0, drift_at=2.0))
+    yardstick, detectors, found = Yardstick.of(learner.snapshot()), {}, 0
+    for first in range(0, len(entries), 64):
+        batch = entries[first : first + 64]
+        snapshot = learner.snapshot()
+        if naive:
+            yardstick = Yardstick(snapshot, np.arange(len(OUTPUTS)))
+        elif yardstick.worn(snapshot):
+            yardstick = Yardstick.of(snapshot)
+        view = View.of(featurise([entry.product for entry in batch], bits=16), snapshot)
+        version = 0 if naive else yardstick.snapshot.version
+        for block in blocks_of(yardstick.told(yardstick.measure(view))):
+            watching = detectors.setdefault(version, Detectors(len(block) - 1, DELTA))
+            if len(watching.see(block[1:] / block[0])):
+                found += 1
+                detectors.clear()
+        lessons = [
+            Lesson(query=entry.product.id, product=entry.product, chance=np.ones(len(OUTPUTS), np.float32),
+                   targets=np.array([output in entry.labels for output in OUTPUTS], np.float32))
+            for entry in batch[:6]
+        ]  # fmt: skip
+        learner.update(learner.version + 1, lessons)
+    return found
+
+
+@pytest.mark.slow
+def test_a_model_that_learns_from_a_feed_that_stands_still_raises_no_alarm():
+    assert measured(naive=False) == 0
+
+
+@pytest.mark.slow
+def test_its_own_scores_would_raise_alarms():
+    assert measured(naive=True) > 0
