@@ -20,6 +20,7 @@ LOOK: Final = 16  # fixed random projections of the features: they depend on no 
 BUSIEST: Final = 32  # outputs whose scores are watched
 BLOCK: Final = 16  # arrivals whose mean is one value, at least
 _ROWS: Final = 64  # of one message, at most
+MOST_TOLD: Final = _ROWS * 4 * (1 + LOOK + 2 + BUSIEST)  # bytes of one message, but for the names
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from consumers.port import Consumer
 from consumers.sqlite import SqliteReader
 from models.policies import policy_named
 from models.records import Position
+from models.watched import BUSIEST, MOST_TOLD
 from producers.connection import Connection
 from producers.kafka import KafkaWriter
 from producers.port import Producer
@@ -69,8 +70,8 @@ def room_for(outputs: tuple[str, ...], wanted: int) -> int:
     """
     lengths = [len(output.encode()) + 3 for output in outputs]
     query = 13 * len(outputs) + 3 * sum(lengths) + MOST_TERMS * 2 * (max(lengths) + 9)
-    tally = sum(lengths) + 70 * len(outputs)
-    left = MAX_RECORD - max(query, tally) - 50_000  # for signals of drift and all else that a query says
+    tally = sum(lengths) + 70 * len(outputs) + MOST_TOLD + sum(sorted(lengths)[-BUSIEST:])
+    left = MAX_RECORD - max(query, tally) - 10_000  # for all else that a query says
     if left < LEAST_PRODUCT:
         raise Misconfigured(
             f"outputs: {len(outputs)} with {sum(lengths):,} characters are too many for one query; "
