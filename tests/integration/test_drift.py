@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry
 from models.coding import decode, encode
 from models.messages import Prediction, Product, Tally
 from models.records import Outgoing
-from service.assembly import asking_of, clients, log_opener, make_service, rebuilt, restored
+from service.assembly import asking_of, clients, log_opener, make_service
 from service.audit import audit
+from service.learners import rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run
 from service.reading import read_topic
