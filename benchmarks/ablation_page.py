@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from ablation_switches import BASE, GROUPS, Switch
+from ablation_switches import BASE, Switch
 from labels_count import Reach, Report, labels_to, mean, reach
 from labels_page import BEGIN, END, at, between, percent, table
 
@@ -63,17 +63,15 @@ def spent(reports: Sequence[Report], quality: float, figure: str) -> Reach:
     return Reach(values, min((round(report["points"][-1][figure]) for report in reports), default=0))
 
 
-def brief(found: Reach) -> str:
-    if found.mean is None:
-        return f"> {found.ended:,}"
-    return f"{found.mean:,.1f}" if found.mean < 10 else f"{found.mean:,.0f}"
+def brief(found: Reach, digits: int = 0) -> str:
+    return f"> {found.ended:,}" if found.mean is None else f"{found.mean:,.{digits}f}"
 
 
 def summary(switches: Sequence[Switch], feeds: Mapping[str, Kept]) -> Iterator[str]:
     """A row per switch: labels in proportion to those of its baseline, and differences on average over feeds."""
     heading = ["part", "switched", "against", *feeds, "all", "macro-AP", "micro-F1", "learning time"]
     rows = []
-    for switch in sorted(switches[1:], key=lambda switch: GROUPS.index(switch.group)):
+    for switch in switches[1:]:
         pairs = {feed: paired(kept, switch) for feed, kept in feeds.items()}
         measured = {feed: pair for feed, pair in pairs.items() if pair[0]}
         if not measured:
@@ -133,12 +131,13 @@ def of_feed(feed: str, switches: Sequence[Switch], kept: Kept, ceiling: float | 
         if reports:
             levels = [reach(reports, level * ceiling) if ceiling else None for level in LEVELS]
             to_goal = [spent(reports, goal(kept), figure) for figure in ("learning", "updates", "rehearsals")]
+            digits = (1, 0, 0)
             rows.append(
                 [
                     switch.name, str(len(reports)), *("" if level is None else brief(level) for level in levels),
                     *(at(reports, labels) for labels in SHOWN),
                     f"{last(reports, 'labels'):,.0f}", *(f"{last(reports, figure):.3f}" for figure in FIGURES),
-                    brief(reach(reports, goal(kept))), *(brief(found) for found in to_goal),
+                    brief(reach(reports, goal(kept))), *(brief(*found) for found in zip(to_goal, digits, strict=True)),
                 ]
             )  # fmt: skip
     heading = ["", "seeds", *(f"labels to {percent(level)} of the ceiling" for level in LEVELS)]

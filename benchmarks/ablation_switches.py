@@ -55,8 +55,9 @@ class Switch:
 
 
 def switches(default: LearnerSettings, policy: str) -> list[Switch]:
-    """All switches, the default first."""
-    return [Switch(BASE, "", BASE, policy), *_asking(policy), *_single(default, policy), *_networks(policy)]
+    """All switches: the default first, then by the part they are about."""
+    found = [*_asking(policy), *_single(default, policy), *_networks(policy)]
+    return [Switch(BASE, "", BASE, policy), *sorted(found, key=lambda switch: GROUPS.index(switch.group))]
 
 
 def _asking(policy: str) -> Iterator[Switch]:
