@@ -10,7 +10,7 @@ from models.view import View
 
 Doubles = NDArray[np.float64]
 
-_MELLOWNESS: Final = 1e-8  # C0: the larger, the longer everything is worth asking about
+_MELLOWNESS: Final = 1e-9  # C0: the larger, the longer everything is worth asking about
 
 
 class IwalCal:

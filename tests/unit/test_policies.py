@@ -81,7 +81,7 @@ def test_uncertainty_is_the_entropy_of_the_place_beside_the_threshold(score, exp
     members = np.full((1, 1, 2), score, np.float32)
 
     found = disagreement("uncertainty", members, np.array([0.1]), thresholds=np.array([0.2], np.float32))
-    assert found == pytest.approx(expected, abs=1e-6)
+    assert found == pytest.approx(expected, abs=1e-5)  # scores stop a little short of 0 and 1
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
