@@ -12,6 +12,8 @@ from models.hashing import Words, mix
 from models.messages import Product
 from models.text import Codes, code_points, is_letter
 
+Bytes = NDArray[np.int8]
+
 # At most this much of a product is looked at, so that its cost is bounded.
 TITLE, BRAND, DESCRIPTION, NAME, ATTRIBUTES = 400, 100, 4_000, 200, 64
 GRAMS: Final = (3, 4, 5)
@@ -41,6 +43,7 @@ class Features:
     ids: NDArray[np.int64]
     values: NDArray[np.float32]
     offsets: NDArray[np.int64]
+    embeddings: Bytes  # (n, d) of the whole products, by a pretrained encoder; d is 0 without one
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -51,17 +54,20 @@ class Features:
         lengths = (self.offsets[1:] - self.offsets[:-1])[rows]
         offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
         places = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return Features(self.ids[places], self.values[places], offsets)
+        return Features(self.ids[places], self.values[places], offsets, self.embeddings[rows])
 
     @staticmethod
     def concatenate(parts: Sequence["Features"]) -> "Features":
         """The products of all parts, one after the other."""
         if not parts:
-            return Features(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(1, np.int64))
+            return featurise((), bits=1)
         lengths = [part.offsets[1:] - part.offsets[:-1] for part in parts]
         offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(np.concatenate(lengths))))
         return Features(
-            np.concatenate([part.ids for part in parts]), np.concatenate([part.values for part in parts]), offsets
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.values for part in parts]),
+            offsets,
+            np.concatenate([part.embeddings for part in parts]),
         )
 
 
@@ -206,4 +212,4 @@ def _merge(found: _Found, n: int, bits: int) -> Features:
     owners = np.repeat(np.arange(n), np.diff(offsets))
     squares = np.bincount(owners, values.astype(np.float64) ** 2, n)
     values /= np.sqrt(squares)[owners].astype(np.float32)
-    return Features(keys & ((1 << bits) - 1), values, offsets.astype(np.int64))
+    return Features(keys & ((1 << bits) - 1), values, offsets.astype(np.int64), np.zeros((n, 0), np.int8))

@@ -7,10 +7,12 @@ import torch
 
 from models.calibration import Calibration
 from models.counts import Counts
-from models.features import Features, featurise
+from models.embeddings import UNENCODED, Encoder, beginning, read
+from models.features import Features
 from models.hashing import integers, name_hash
 from models.lessons import LearnerSettings, Lesson, Progress, bootstrap, bounds, check, distinct, importance, sort_out
 from models.linear import Linear
+from models.messages import Product
 from models.replay import Memory
 from models.snapshot import Shelf, Snapshot
 from models.state import State, digest, names, part, prefixed, tensor, texts
@@ -30,17 +32,24 @@ class Learner:
     snapshots may be read by any number.
     """
 
-    def __init__(self, outputs: Sequence[str], settings: LearnerSettings, *, seed: int, device: str = "cpu") -> None:
+    def __init__(
+        self, outputs: Sequence[str], settings: LearnerSettings, *, seed: int, device: str = "cpu",
+        encoder: Encoder = UNENCODED,
+    ) -> None:  # fmt: skip
         distinct(outputs)
         self.outputs = tuple(outputs)
         self.settings, self.seed, self.version = settings, seed, 0
-        self.device = torch.device(device)
+        self.device, self.encoder = torch.device(device), encoder
         width = len(self.outputs)
-        linear, rows, slots = bounds(settings, width)
+        linear, rows, slots = bounds(settings, width, encoder.dimensions)
         self._directory = Directory(bits=settings.bits, limit=rows, rarity=settings.rarity)
-        self._linear = Linear(0, width if linear else 0)
+        start = beginning(self.outputs, encoder, settings)
+        self._linear = Linear(0, width if linear else 0, start, settings.encoder_scale)
         self._network = Network(self.outputs, settings, seed=seed, device=self.device)
-        self._memory = Memory(self.outputs, limit=slots, positives=settings.memory_positives, key=str(seed))
+        self._memory = Memory(
+            self.outputs, limit=slots, positives=settings.memory_positives, key=str(seed),
+            dimensions=encoder.dimensions,
+        )  # fmt: skip
         self._counts = Counts(width, even=settings.even)
         self._calibration = Calibration.within(settings, width)
         self._shelf = self._new_shelf()
@@ -58,7 +67,7 @@ class Learner:
         for lesson in lessons:
             check(lesson, len(self.outputs))
         known, withdrawn = sort_out(lessons)
-        features = featurise([lesson.product for lesson in known], bits=self.settings.bits)
+        features = self.read([lesson.product for lesson in known])
         self._calibration.forget(withdrawn)
         if known and self._calibration.limit:
             self._calibration.confront(known, self.snapshot().members(features), self._memory.slot_of)
@@ -74,6 +83,10 @@ class Learner:
             remembered=len(self._memory), rows=self._directory.count,
         )  # fmt: skip
 
+    def read(self, products: Sequence[Product]) -> Features:
+        """The features that it, and what it serves, go by."""
+        return read(products, self.encoder, bits=self.settings.bits)
+
     def change_outputs(self, number: int, outputs: Sequence[str]) -> None:
         """Go on with other outputs, in their order; those in both keep what they have learnt. Counts as a batch.
 
@@ -87,7 +100,7 @@ class Learner:
         sources = np.asarray([before.get(name, -1) for name in outputs], np.int64)
         linear, rows, _ = bounds(self.settings, len(outputs))
         self._directory.limit = rows
-        self._linear.rearrange(sources, on=linear)
+        self._linear.rearrange(sources, on=linear, encoded=beginning(outputs, self.encoder, self.settings))
         self._network.rearrange(outputs, sources, self._directory.ids)
         self._memory.rearrange(outputs, sources)
         self._counts.rearrange(sources)
@@ -121,6 +134,7 @@ class Learner:
             arrivals=self._counts.arrivals(), cost=self.settings.cost,
             rarity=rarity, absent=absent, bias=bias.serving,
             intercept=bias.serving + self._linear.constant(), prior=network.prior, sketch=self.settings.sketch,
+            encoded=self._linear.encoded.copy(), encoder_scale=self.settings.encoder_scale,
             mix=self.settings.mix if self._linear.width else 1.0, spread=self.settings.spread,
             scaling=self._calibration.scaling, dense={name: value.clone() for name, value in network.served.items()},
         )  # fmt: skip
@@ -173,7 +187,7 @@ class Learner:
         if slot is None:
             return False
         rows, values = self._rows(slot)
-        self._linear.forget(rows, values, memory.share[slot], float(memory.scale[slot]))
+        self._linear.forget(rows, values, memory.share[slot], float(memory.scale[slot]), memory.embeddings[slot])
         self._directory.seen[rows] -= np.minimum(1.0, self._directory.seen[rows])
         self._linear.count(rows, memory.targets[slot], -1.0)
         self._counts.add(memory.targets[slot], memory.weights[slot], -1.0)
@@ -204,7 +218,8 @@ class Learner:
             weights = np.where(np.isnan(lesson.targets), 1.0, 1.0 / lesson.chance).astype(np.float32)
             self._counts.add(lesson.targets, weights, 1.0)
             self._linear.count(rows[at][rows[at] >= 0], lesson.targets, 1.0)
-            slots.append(self._memory.add(lesson.query, features.ids[at], features.values[at], lesson.targets, weights))
+            hashed = features.ids[at], features.values[at]
+            slots.append(self._memory.add(lesson.query, *hashed, lesson.targets, weights, features.embeddings[i]))
         return slots
 
     def _fit_linear(self, slots: list[int], number: int) -> tuple[float, int]:
@@ -225,7 +240,7 @@ class Learner:
             memory.share[slot], memory.scale[slot], outside = self._linear.learn(
                 rows, values, rarity[rows], relevance.of(self._linear.yes[rows], directory.seen[rows]),
                 memory.share[slot], float(memory.scale[slot]),
-                bias=bias, targets=targets, cost=cost[place],
+                bias=bias, targets=targets, cost=cost[place], embedding=memory.embeddings[slot],
             )  # fmt: skip
             self._changed.append(rows)
             if place < len(slots):

@@ -21,6 +21,9 @@ class LearnerSettings:
 
     kind: Literal["askance", "river"] = "askance"
     bits: int = 20  # of feature ids
+    encoder: str = ""  # pretrained: a folder or a name, then # and what it holds
+    encoder_scale: float = 1.0  # length of a product's embedding beside its hashed features, whose length is one
+    encoder_names: float = 10.0  # logits per unit of likeness between a product and an output's name, at first
     members: int = 8  # heads per output
     heads: Literal["own", "shared"] = "own"  # of an output's members; shared ones differ by factors
     bootstrap: bool = True  # members see each answer Poisson(1) times, else once
@@ -135,7 +138,7 @@ def bootstrap(settings: LearnerSettings, queries: Words, outputs: Words) -> Floa
     return np.ones((len(queries), len(outputs), settings.members), np.float32)
 
 
-def bounds(settings: LearnerSettings, outputs: int) -> tuple[bool, int, int]:
+def bounds(settings: LearnerSettings, outputs: int, dimensions: int = 0) -> tuple[bool, int, int]:
     """Whether there is a linear path, the rows of the tables and the slots of the memory, by the megabytes allowed."""
     # Each row lies in the masters and about twice on the shelf.
     width = settings.width * (1 if settings.joint else outputs)
@@ -143,5 +146,5 @@ def bounds(settings: LearnerSettings, outputs: int) -> tuple[bool, int, int]:
     linear = rows >= _FEWEST_ROWS
     if not linear:
         rows = settings.table_megabytes * 2**20 // (12 * width + 64)
-    slots = settings.memory_megabytes * 2**20 // (2 * (12 * outputs + 2_048))
+    slots = settings.memory_megabytes * 2**20 // (2 * (12 * outputs + 2_048 + dimensions))
     return linear, max(1_024, min(rows, 1 << settings.bits)), max(64, min(settings.memory, slots))

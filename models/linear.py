@@ -9,10 +9,14 @@ an answer that is fitted changes nothing, and an answer can be taken back withou
 import numpy as np
 from numpy.typing import NDArray
 
+from models.embeddings import directions
+from models.features import Bytes
 from models.state import State, array, moved, tensor
 from models.table import Floats, Rows, extend
 
 _ITERATIONS = 10
+_NOTHING = np.zeros(0, np.int8)
+_UNENCODED = np.zeros((0, 0), np.float32)
 
 
 def solve(outside: Floats, targets: Floats, cost: Floats, length: Floats | float) -> Floats:
@@ -37,13 +41,16 @@ def solve(outside: Floats, targets: Floats, cost: Floats, length: Floats | float
 
 
 class Linear:
-    """Weights by table row and output, and an intercept: the weight of a constant feature."""
+    """Weights by table row and output, an intercept, and weights of what every product has: its embedding, (d, K)."""
 
-    def __init__(self, rows: int, width: int) -> None:
-        """Start at nothing; a width of 0 switches the path off."""
+    def __init__(self, rows: int, width: int, encoded: Floats = _UNENCODED, scale: float = 1.0) -> None:
+        """Start at nothing, but for the weights of embeddings of length `scale`; a width of 0 switches the path off."""
         self.weights = np.zeros((rows, width), np.float32)
         self.yes = np.zeros((rows, width), np.float32)  # positive answers about products that have the feature
         self.intercept = np.zeros(width, np.float32)
+        self.encoded, self.scale = np.zeros((len(encoded), width), np.float32), np.float32(scale)
+        if len(encoded):
+            self.encoded += encoded[:, :width]
 
     @property
     def width(self) -> int:
@@ -62,7 +69,7 @@ class Linear:
 
     def learn(
         self, rows: Rows, counts: Floats, rarity: Floats, relevance: Floats, share: Floats, scale: float,
-        *, bias: Floats, targets: Floats, cost: Floats,
+        *, bias: Floats, targets: Floats, cost: Floats, embedding: Bytes = _NOTHING,
     ) -> tuple[Floats, float, Floats]:  # fmt: skip
         """Solve for one answer's share; outputs whose target is NaN keep theirs.
 
@@ -76,36 +83,43 @@ class Linear:
             bias: (K,) logits to start from.
             targets: (K,) share of yes.
             cost: (K,) see `solve`.
+            embedding: (d,) of the product.
 
         Returns:
             the new share, the new scale, and the logits without the answer's own share: what the others say of it.
 
         """
-        weighed = counts * rarity
+        weighed, encoding = counts * rarity, directions(embedding[None])[0] * self.scale
         length = np.float32(max(float(np.sqrt(weighed @ weighed)), 1e-6))
         kept = self.weights[rows]
         own = (weighed * weighed) @ relevance / length
-        logits = (weighed * rarity / length) @ (kept * relevance) + self.intercept + bias
-        outside = logits - share * (np.float32(scale) * own + np.float32(1.0))
+        logits = (weighed * rarity / length) @ (kept * relevance) + self.intercept + bias + encoding @ self.encoded
+        always = np.float32(1.0) + encoding @ encoding
+        outside = logits - share * (np.float32(scale) * own + always)
         given = ~np.isnan(targets)
-        answered = solve(outside, np.where(given, targets, np.float32(0.0)), cost, own / length + np.float32(1.0))
+        answered = solve(outside, np.where(given, targets, np.float32(0.0)), cost, own / length + always)
         solved = np.where(given, answered, share)
         self.weights[rows] = kept + counts[:, None] * (solved / length - share * np.float32(scale))
         self.intercept += solved - share
+        self.encoded += encoding[:, None] * (solved - share)
         return solved, 1.0 / float(length), outside
 
-    def forget(self, rows: Rows, counts: Floats, share: Floats, scale: float) -> None:
+    def forget(self, rows: Rows, counts: Floats, share: Floats, scale: float, embedding: Bytes = _NOTHING) -> None:
         """Take an answer's share out again."""
         if self.width:
             self.weights[rows] -= counts[:, None] * (share * np.float32(scale))
             self.intercept -= share
+            self.encoded -= (directions(embedding[None])[0] * self.scale)[:, None] * share
 
     def constant(self) -> Floats | float:
         """What the intercept adds to every logit."""
         return self.intercept if self.width else 0.0
 
-    def rearrange(self, sources: NDArray[np.int64], *, on: bool) -> None:
-        """Go on with other outputs: output i is what was `sources[i]`, or fresh where that is -1."""
+    def rearrange(self, sources: NDArray[np.int64], *, on: bool, encoded: Floats = _UNENCODED) -> None:
+        """Go on with other outputs: output i is what was `sources[i]`, or fresh where that is -1.
+
+        The embedding's weights of fresh ones start at those given, of all outputs.
+        """
         if not self.width:
             sources = np.full(len(sources), -1, np.int64)
         if not on:
@@ -113,17 +127,24 @@ class Linear:
         self.weights = moved(self.weights, sources, 0.0, axis=1)
         self.yes = moved(self.yes, sources, 0.0, axis=1)
         self.intercept = moved(self.intercept, sources, 0.0)
+        fresh = np.flatnonzero(sources < 0)
+        self.encoded = moved(self.encoded, sources, 0.0, axis=1)
+        if len(encoded):
+            self.encoded[:, fresh] = encoded[:, fresh]
 
     def state(self, rows: int) -> State:
         """The first `rows` rows."""
-        return {
+        state = {
             "weights": tensor(self.weights[:rows]),
             "yes": tensor(self.yes[:rows]),
             "intercept": tensor(self.intercept),
         }
+        return {**state, "encoded": tensor(self.encoded)} if len(self.encoded) else state
 
     def restore(self, state: State, size: int) -> None:
         """Become the path whose state this is, in a table of `size` rows."""
         self.weights = extend(array(state["weights"]).astype(np.float32), size)
         self.yes = extend(array(state["yes"]).astype(np.float32), size)
         self.intercept = array(state["intercept"]).astype(np.float32)
+        if len(self.encoded):
+            self.encoded = array(state["encoded"]).astype(np.float32)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.features import Features
 from models.lessons import Lesson, Progress
+from models.messages import Product
 from models.state import State
 from models.table import Floats
 
@@ -58,6 +59,9 @@ class Learning(Protocol):
             ValueError: `number` does not follow the version, or a lesson does not fit; nothing was learnt then.
 
         """
+
+    def read(self, products: Sequence[Product]) -> Features:
+        """The features that it, and what it serves, go by."""
 
     def change_outputs(self, number: int, outputs: Sequence[str]) -> None:
         """Go on with other outputs, in their order; those in both keep what they have learnt. Counts as a batch.

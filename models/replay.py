@@ -7,12 +7,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features import Features
+from models.features import Bytes, Features
 from models.hashing import name_hash, uniforms
 from models.state import State, array, moved, names, part, prefixed, tensor, texts
 from models.table import Floats, extend
 
 _FIRST_SLOTS: Final = 256
+_NO_EMBEDDING: Final = np.zeros(0, np.int8)
 
 
 class Reservoir:
@@ -82,7 +83,7 @@ class Memory:
     At most `limit` slots by the uniform sample and `limit` more by the positives of all outputs together.
     """
 
-    def __init__(self, outputs: Sequence[str], *, limit: int, positives: int, key: str) -> None:
+    def __init__(self, outputs: Sequence[str], *, limit: int, positives: int, key: str, dimensions: int = 0) -> None:
         self.limit, self.most, self.key = limit, positives, key
         self.everything = Reservoir(limit, f"{key}/all")
         self.positives = [self._reservoir(name, len(outputs)) for name in outputs]
@@ -95,6 +96,7 @@ class Memory:
         self.share = np.zeros((_FIRST_SLOTS, width), np.float32)
         self.scale = np.zeros(_FIRST_SLOTS, np.float32)
         self.hashes = np.zeros(_FIRST_SLOTS, np.uint64)
+        self.embeddings = np.zeros((_FIRST_SLOTS, dimensions), np.int8)
         self._holders = np.zeros(_FIRST_SLOTS, np.int64)
         self._vacant: list[int] = []  # a heap: the lowest free slot is taken first
         self._doomed: list[int] = []
@@ -107,7 +109,10 @@ class Memory:
         """How many answers were ever given and not withdrawn."""
         return float(self.everything.standing)
 
-    def add(self, query: str, ids: NDArray[np.int64], values: Floats, targets: Floats, weights: Floats) -> int:
+    def add(
+        self, query: str, ids: NDArray[np.int64], values: Floats, targets: Floats, weights: Floats,
+        embedding: Bytes = _NO_EMBEDDING,
+    ) -> int:  # fmt: skip
         """Remember an answered product; its slot stays at least until the next `sweep`."""
         slot = heappop(self._vacant) if self._vacant else len(self.queries)
         if slot == len(self.queries):
@@ -118,7 +123,7 @@ class Memory:
         self.queries[slot], self.features[slot] = query, (ids, values)
         self.slot_of[query] = slot
         self.targets[slot], self.weights[slot], self.share[slot], self.scale[slot] = targets, weights, 0.0, 0.0
-        self.hashes[slot] = name_hash(query)
+        self.hashes[slot], self.embeddings[slot] = name_hash(query), embedding
         held = [self.everything, *(self.positives[k] for k in np.flatnonzero(targets > 0.5))]
         for reservoir in held:
             gone = reservoir.offer(slot)
@@ -157,6 +162,7 @@ class Memory:
     def _extend(self, size: int) -> None:
         self.targets, self.weights, self.share = (extend(c, size) for c in (self.targets, self.weights, self.share))
         self.scale, self.hashes = extend(self.scale, size), extend(self.hashes, size)
+        self.embeddings = extend(self.embeddings, size)
         self._holders = extend(self._holders, size)
 
     def batch(self, slots: Sequence[int]) -> Features:
@@ -166,6 +172,7 @@ class Memory:
             np.concatenate([self.features[slot][0] for slot in slots]) if slots else np.zeros(0, np.int64),
             np.concatenate([self.features[slot][1] for slot in slots]) if slots else np.zeros(0, np.float32),
             np.concatenate((np.zeros(1, np.int64), np.cumsum(np.asarray(lengths, np.int64)))),
+            self.embeddings[slots] if slots else self.embeddings[:0],
         )
 
     def choose(self, size: int, balanced: float, *key: str | int) -> list[int]:
@@ -195,6 +202,8 @@ class Memory:
             **{name: tensor(getattr(self, name)[:n]) for name in ("targets", "weights", "share", "scale", "hashes")},
             **prefixed("all", self.everything.state()),
         }
+        if self.embeddings.shape[1]:
+            state["embeddings"] = tensor(self.embeddings[:n])
         for k, reservoir in enumerate(self.positives):
             state.update(prefixed(f"positives{k}", reservoir.state()))
         return state
@@ -211,6 +220,8 @@ class Memory:
         for name in ("targets", "weights", "share", "scale"):
             setattr(self, name, extend(array(state[name]).astype(np.float32), size))
         self.hashes = extend(array(state["hashes"]).view(np.uint64), size)
+        if self.embeddings.shape[1]:
+            self.embeddings = extend(array(state["embeddings"]).astype(np.int8), size)
         self.everything.restore(part("all", state))
         for k, reservoir in enumerate(self.positives):
             reservoir.restore(part(f"positives{k}", state))

@@ -13,6 +13,7 @@ from models.counts import Counts
 from models.features import Features, featurise
 from models.hashing import name_hash, uniforms
 from models.lessons import LearnerSettings, Lesson, Progress, bootstrap, bounds, check, distinct, importance, sort_out
+from models.messages import Product
 from models.pickled import packed, unpacked
 from models.replay import Memory
 from models.river_models import Classifier, Maker, dictionaries, said
@@ -86,7 +87,7 @@ class RiverLearner:
         for lesson in lessons:
             check(lesson, len(self.outputs))
         known, withdrawn = sort_out(lessons)
-        features = featurise([lesson.product for lesson in known], bits=self.settings.bits)
+        features = self.read([lesson.product for lesson in known])
         before = said(self._classifiers, self.outputs, features, self._counts.prevalence().astype(np.float32))
         self._calibration.forget(withdrawn)
         if known and self._calibration.limit:
@@ -102,6 +103,10 @@ class RiverLearner:
             version=number, lessons=len(known), forgotten=forgotten, steps=0, rehearsed=len(slots) + len(again),
             loss=_loss(before, known), remembered=len(self._memory), rows=0,
         )  # fmt: skip
+
+    def read(self, products: Sequence[Product]) -> Features:
+        """The features that it, and what it serves, go by."""
+        return featurise(products, bits=self.settings.bits)
 
     def change_outputs(self, number: int, outputs: Sequence[str]) -> None:
         """Go on with other outputs, in their order; those in both keep what they have learnt. Counts as a batch.

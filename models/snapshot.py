@@ -10,6 +10,7 @@ from torch import Tensor
 
 from models import network, platt
 from models.counts import Relevance
+from models.embeddings import directions
 from models.features import Features
 from models.table import Bag, Floats, Rows, extend, weigh
 
@@ -38,6 +39,8 @@ class Snapshot:
     absent: float  # rarity of a feature without a row
     bias: Floats  # (K,) logits of the network before it has learnt
     intercept: Floats  # (K,) of the linear path
+    encoded: Floats  # (d, K) weights of embeddings
+    encoder_scale: float
     dense: Mapping[str, Tensor]
     prior: Tensor
     sketch: int
@@ -54,7 +57,7 @@ class Snapshot:
         """Every member's probability of yes: (n, K, M). They are for asking; what to believe are the scores."""
         bag = weigh(features, self.places, self.rarity, self.absent)
         rows, columns = np.unique(bag.rows, return_inverse=True)
-        linear = self._logits(bag, rows, columns)
+        linear = self._logits(features, bag, rows, columns)
         embedded = bag.matrix(bag.values, columns, len(rows)) @ self.embedding[self.shelves[rows]]
         sketched = network.sketch(features, bag.everything, self.sketch)
         with torch.inference_mode():
@@ -80,7 +83,8 @@ class Snapshot:
             # Features never learnt from would get a row with the answer.
             none = np.zeros((1, len(self.outputs)), np.float32)
             lengths += np.maximum(1.0 - squares.sum(axis=1), 0.0)[:, None] * self.relevance.of(none, none[:, 0])
-        return self._logits(bag, rows, columns), lengths
+        lengths += np.float32(self.encoder_scale**2 if features.embeddings.shape[1] else 0.0)
+        return self._logits(features, bag, rows, columns), lengths
 
     def novelty(self, features: Features) -> NDArray[np.float64]:
         """Mean over a product's features of 1 / (1 + answered products that had it) (n,), by their squared weights.
@@ -99,12 +103,13 @@ class Snapshot:
         """Calibrated scores (n, K) for what the members said; an output ranks products as their pooled logit does."""
         return self.scaling.probabilities(platt.pooled(members))
 
-    def _logits(self, bag: Bag, rows: Rows, columns: Rows) -> Floats:
+    def _logits(self, features: Features, bag: Bag, rows: Rows, columns: Rows) -> Floats:
         logits = np.tile(self.intercept, (len(bag.lengths), 1))
         if self.linear.shape[1]:
             at = self.shelves[rows]
             weights = self.linear[at] * self.relevance.of(self.yes[at], self.seen[rows])
             logits += bag.matrix(bag.twice, columns, len(rows)) @ weights
+            logits += directions(features.embeddings) * np.float32(self.encoder_scale) @ self.encoded
         return logits
 
     def _on(self, values: Floats) -> Tensor:

@@ -28,7 +28,7 @@ from service.checkpoints import fingerprint
 from service.deciding import MOST_TERMS, Asking
 from service.http import Health
 from service.keeping import Every, Keeper
-from service.learners import configured, restored, rivals_of
+from service.learners import encoders_of, restored, rivals_of
 from service.ledger import Ledger
 from service.metrics import Metrics
 from service.outputs import outputs_of, settle_outputs
@@ -95,15 +95,16 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
         targets = Targets(precision=settings.targets.precision, recall=settings.targets.recall)
         asking = asking_of(settings, make_key=True)
         settle_outputs(ledger, outputs, settings.learning.confirm_removed)
+        encoders = encoders_of(settings)
+        rivals = rivals_of(settings, encoders)
         with ledger.transaction():
-            ledger.challenges.configure(configured(settings))
-        heed(ledger, configured(settings), savings=settings.savings.enabled, now=time.time())
-        learner, checkpoint, batches = restored(settings, ledger)
+            ledger.challenges.configure(rivals.configured)
+        heed(ledger, rivals.configured, savings=settings.savings.enabled, now=time.time())
+        learner, checkpoint, batches = restored(settings, ledger, encoders)
         log.info(
             "restored", model=learner.version, checkpoint=checkpoint, batches=batches, outputs=len(learner.outputs)
         )
-        serves = served(ledger, configured(settings))[-1]
-        rivals = rivals_of(settings)
+        serves = served(ledger, rivals.configured)[-1]
         for _ in rivals.settle(ledger):
             pass
         metrics = Metrics(registry, learner.outputs, version=version("askance"))

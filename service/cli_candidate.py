@@ -122,7 +122,7 @@ def _served(ledger: Ledger) -> tuple[Recipe, ...]:
 
 
 def _wanted(serves: Recipe, policy: str, file: Path | None, sets: list[str]) -> Recipe:
-    from service.learners import configured
+    from service.learners import configured, encoders_of
     from service.settings import read_settings
 
     changes: dict[str, object] = {}
@@ -132,10 +132,12 @@ def _wanted(serves: Recipe, policy: str, file: Path | None, sets: list[str]) -> 
             raise Misconfigured(f"--set {text}: a candidate differs in model.NAME=VALUE or learning.seed=VALUE")
         changes[name] = value
     if file is not None:
-        return configured(read_settings(file, {"asking.policy": policy} | changes))
+        settings = read_settings(file, {"asking.policy": policy} | changes)
+        return configured(settings, encoders_of(settings))
     same: dict[str, object] = {f"model.{name}": value for name, value in asdict(serves.settings).items()}
     same |= {"learning.seed": serves.seed, "asking.policy": policy}
-    return configured(read_settings(None, same | changes))
+    settings = read_settings(None, same | changes)
+    return configured(settings, encoders_of(settings))
 
 
 def _said(recipe: Recipe, beside: Recipe) -> str:

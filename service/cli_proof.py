@@ -33,7 +33,7 @@ def ledger(
 
         askance ledger --rebuild
     """
-    from service.learners import beside, rebuilt, restored
+    from service.learners import beside, encoders_of, rebuilt, restored
     from service.ledger import Ledger
 
     settings = settings_from(config, data_dir=data_dir, sets=sets)
@@ -50,16 +50,17 @@ def ledger(
     out.print("balance holds" if balanced else f"[red]balance broken[/]: counted {counted}, found {recounted}")
     if book.last_batch() < 0:
         raise typer.Exit(0 if balanced else FAILED)
-    now = restored(settings, book)
+    encoders = encoders_of(settings)
+    now = restored(settings, book, encoders)
     start = "the first batch" if now.checkpoint is None else f"the checkpoint of batch {now.checkpoint}"
     digest = now.learner.digest()
     out.print(f"model {now.learner.version}: {digest} (from {start}, {now.batches} batches after it)", soft_wrap=True)
     same = True
     if rebuild:
-        again = rebuilt(settings, book).digest()
+        again = rebuilt(settings, book, encoders).digest()
         same = again == digest
         out.print(f"rebuilt {book.last_batch()}: {again} ({'the same' if same else '[red]another[/]'})", soft_wrap=True)
-    rivals = beside(settings, book)
+    rivals = beside(settings, book, encoders)
     for one in book.challenges.running():
         digests = rivals.digests(one.number)
         out.print(f"{one.kind.value} {one.number}: {' '.join(digests)}", soft_wrap=True)

@@ -157,6 +157,7 @@ def simulate(
     import torch
     from rich.table import Table
 
+    from service.learners import encoders_of
     from service.settings import Misconfigured
     from service.simulate import Trial, load, run
     from service.simulate import report as summed_up
@@ -181,6 +182,7 @@ def simulate(
         floor=settings.asking.p_min,
         settings=settings.model,
         device=settings.learning.device,
+        encoder=encoders_of(settings).of(settings.model.encoder),
     )
     torch.set_num_threads(settings.learning.threads)
     data, steps = load(feed, outputs, trial), []

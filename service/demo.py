@@ -20,7 +20,7 @@ from service.audit import Audited, audit
 from service.catalogue import OUTPUTS, generate
 from service.crowd import Crowd, Habits
 from service.feeds import Entry
-from service.learners import rebuilt, restored
+from service.learners import encoders_of, rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run as serve
 from service.process import Service
@@ -142,7 +142,8 @@ def _verdict(settings: Settings, feed: list[Entry], console: Console) -> bool:
     found = audit(read_log, key=asking.key, stream=asking.stream, p_min=asking.p_min, group=settings.kafka.group)
     ledger = Ledger(settings.data_dir, read_only=True)
     balance, recount = ledger.balance(), ledger.recount()
-    same = restored(settings, ledger).learner.digest() == rebuilt(settings, ledger).digest()
+    encoders = encoders_of(settings)
+    same = restored(settings, ledger, encoders).learner.digest() == rebuilt(settings, ledger, encoders).digest()
     ledger.close()
     _show(windows, found, balance, console)
     balanced = balance == recount and balance["issued"] == sum(n for k, n in balance.items() if k != "issued")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib import import_module
 
+from models.embeddings import UNENCODED, Encoder
 from models.learner import Learner
 from models.lessons import LearnerSettings
 from models.pickled import packed
@@ -12,7 +13,9 @@ from models.river_models import NAMED, Classifier, Maker, multi_label
 from service.settings import Misconfigured
 
 
-def new_learner(outputs: Sequence[str], settings: LearnerSettings, *, seed: int, device: str = "cpu") -> Learning:
+def new_learner(
+    outputs: Sequence[str], settings: LearnerSettings, *, seed: int, device: str = "cpu", encoder: Encoder = UNENCODED
+) -> Learning:
     """A learner that knows nothing yet.
 
     Raises:
@@ -20,7 +23,7 @@ def new_learner(outputs: Sequence[str], settings: LearnerSettings, *, seed: int,
 
     """
     if settings.kind == "askance":
-        return Learner(outputs, settings, seed=seed, device=device)
+        return Learner(outputs, settings, seed=seed, device=device, encoder=encoder)
     make, root = maker_of(settings.river_classifier)
     return RiverLearner(outputs, settings, make=make, seed=seed, roots=(root,))
 

@@ -1,12 +1,12 @@
 """The learners there are under some settings: the one that serves, and those beside it."""
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
 from models.port import Learning
 from service.checkpoints import Restored, fingerprint, rebuild, restore
-from service.kinds import new_learner
+from service.encoders import Encoders
 from service.ledger import Ledger
 from service.promotion import served
 from service.recipes import Recipe, recipe
@@ -14,9 +14,20 @@ from service.rivals import Rivals
 from service.settings import Misconfigured, Settings
 
 
-def configured(settings: Settings) -> Recipe:
-    """The model that the configuration asks for."""
-    return recipe(settings.model, settings.learning.seed)
+def encoders_of(settings: Settings) -> Encoders:
+    """The pretrained encoders, none of them loaded yet."""
+    return Encoders(settings.learning.encoder_device, settings.learning.encoder_cache)
+
+
+def configured(settings: Settings, encoders: Encoders) -> Recipe:
+    """The model that the configuration asks for, its encoder named with what it holds.
+
+    Raises:
+        Misconfigured: the encoder cannot be had.
+
+    """
+    encoder = encoders.pinned(settings.model.encoder)
+    return recipe(replace(settings.model, encoder=encoder), settings.learning.seed)
 
 
 def device_of(settings: Settings) -> str:
@@ -33,34 +44,32 @@ def device_of(settings: Settings) -> str:
     return str(device)
 
 
-def learner_maker(settings: Settings, made_by: Recipe) -> Callable[[tuple[str, ...]], Learning]:
-    """How a learner is born under these settings."""
-    device = device_of(settings)
-    return lambda outputs: new_learner(outputs, made_by.settings, seed=made_by.seed, device=device)
-
-
-def rivals_of(settings: Settings) -> Rivals:
+def rivals_of(settings: Settings, encoders: Encoders) -> Rivals:
     """Room for the learners beside the one that serves."""
     return Rivals(
-        configured=configured(settings), directory=settings.data_dir / "checkpoints", device=device_of(settings)
+        configured=configured(settings, encoders),
+        directory=settings.data_dir / "checkpoints",
+        device=device_of(settings),
+        encoders=encoders,
     )
 
 
-def restored(settings: Settings, ledger: Ledger) -> Restored:
+def restored(settings: Settings, ledger: Ledger, encoders: Encoders) -> Restored:
     """The learner that serves, as the ledger has it."""
-    serves = served(ledger, configured(settings))[-1]
-    directory = settings.data_dir / "checkpoints"
-    return restore(directory, ledger, fingerprint(*serves), make=learner_maker(settings, serves))
+    rivals = rivals_of(settings, encoders)
+    serves = served(ledger, rivals.configured)[-1]
+    return restore(rivals.directory, ledger, fingerprint(*serves), make=rivals.maker(ledger, serves))
 
 
-def rebuilt(settings: Settings, ledger: Ledger) -> Learning:
+def rebuilt(settings: Settings, ledger: Ledger, encoders: Encoders) -> Learning:
     """The learner that serves, as it follows from the ledger alone."""
-    return rebuild(ledger, learner_maker(settings, served(ledger, configured(settings))[-1]))
+    rivals = rivals_of(settings, encoders)
+    return rebuild(ledger, rivals.maker(ledger, served(ledger, rivals.configured)[-1]))
 
 
-def beside(settings: Settings, ledger: Ledger) -> Rivals:
+def beside(settings: Settings, ledger: Ledger, encoders: Encoders) -> Rivals:
     """The learners beside the one that serves, as the ledger has them."""
-    rivals = rivals_of(settings)
+    rivals = rivals_of(settings, encoders)
     for _ in rivals.settle(ledger):
         pass
     for _ in rivals.catch_up(ledger):

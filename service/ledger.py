@@ -16,6 +16,7 @@ from models.messages import Label, Query
 from models.records import Outgoing, Position
 from service.challenges import Challenges
 from service.drift import Drift
+from service.embeddings import Embeddings
 from service.evidence import Evidence
 from service.ledger_file import LedgerFile, LedgerUnusable
 from service.traffic import Traffic
@@ -55,6 +56,7 @@ class Ledger:
         self._sql, self.path = self._file.sql, self._file.path
         self.traffic, self.evidence = Traffic(self._sql), Evidence(self._sql)
         self.challenges, self.drift = Challenges(self._sql), Drift(self._sql)
+        self.embeddings = Embeddings(self._sql, None if read_only else self._file.transaction)
         self.transaction, self.close = self._file.transaction, self._file.close
 
     # What was read

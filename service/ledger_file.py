@@ -70,7 +70,11 @@ CREATE TABLE drifts (
   until INTEGER NOT NULL, batch INTEGER, keep INTEGER NOT NULL) STRICT;
 CREATE INDEX drifts_batch ON drifts (batch);
 """
-SCHEMAS: Final = (SCHEMA, CHALLENGES, DRIFT)  # each version of the file adds one
+EMBEDDINGS: Final = """
+CREATE TABLE embeddings (
+  encoder TEXT, text BLOB, vector BLOB NOT NULL, PRIMARY KEY (encoder, text)) STRICT, WITHOUT ROWID;
+"""
+SCHEMAS: Final = (SCHEMA, CHALLENGES, DRIFT, EMBEDDINGS)  # each version of the file adds one
 VERSION: Final = len(SCHEMAS)
 
 

@@ -88,12 +88,14 @@ def score_turn(service: Service, log_now: Log) -> None:
         now=time.time(),
         clock=time.perf_counter,
         yardstick=None if service.watch is None else service.watch.yardstick,
+        encoder=service.rivals.encoders.of(service.recipe.settings.encoder),
     )
     began = time.perf_counter()
     log_now.producer.publish(scored.outgoing, past=log_now.products.position())
     service.scale = scored.scale
     service.allowance.seen(records, scored.spent)
     service.metrics.scored(scored)
+    service.metrics.embeddings(*service.rivals.encoders.counts())
     service.metrics.published("score", time.perf_counter() - began)
     log.info("scored", **describe_scored(scored))
 

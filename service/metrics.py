@@ -17,7 +17,7 @@ from models.messages import Reason
 from service.learn import Learnt
 from service.report import Bounded, Section
 from service.score import Scored
-from service.series import BOUNDS, OTHER, QUALITY, READ, SERIES, STAGES, STATES, Series
+from service.series import BOUNDS, EMBEDDED, OTHER, QUALITY, READ, SERIES, STAGES, STATES, Series
 from service.trials import Trials
 
 MAX_OUTPUTS: Final = 1_000
@@ -98,6 +98,7 @@ class Metrics:
         self._gauges["askance_build_info"].labels(version).set(1)
         self._lagging: set[tuple[str, str]] = set()
         self._seen = self._asked = 0.0
+        self._embedded = dict.fromkeys(EMBEDDED, 0)
 
     def _register(self, series: Series, registry: CollectorRegistry) -> None:
         if series.kind == "histogram":
@@ -152,6 +153,13 @@ class Metrics:
         for state in STATES:
             self._gauges["askance_queries"].labels(state).set(result.states.get(state, 0))
         self._gauges["askance_learner_version"].set(result.model)
+
+    def embeddings(self, found: int, encoded: int) -> None:
+        """Take in how many texts were ever found in the encoder's cache, and how many it encoded."""
+        for source, total in (("cache", found), ("encoder", encoded)):
+            counter = self._counter["askance_embeddings_total", source]
+            counter.inc(max(0.0, total - self._embedded[source]))
+            self._embedded[source] = max(self._embedded[source], total)
 
     def published(self, step: str, seconds: float) -> None:
         """Take in the time one publish of a step's batch took."""

@@ -23,6 +23,7 @@ BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
     "even": (0.0, 1.0),
     "logit_adjustment": (0.0, 10.0),
     "target_precision": (1e-3, 1.0),
+    "encoder_scale": (0.01, 100.0),
     "window": (16, 2**20),
 }
 
@@ -45,4 +46,6 @@ class ModelSettings(LearnerSettings):
             least, most = bounds_of(field.name, value)
             if isinstance(value, int | float) and not least <= value <= most:
                 raise ValueError(f"model.{field.name} = {value}: between {least} and {most} is expected")
+        if self.encoder and self.kind != "askance":
+            raise ValueError("model.encoder is for our own model: model.kind = askance is needed")
         return self

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from models.arms import SAMPLES, Arm
 from models.contrast import Contrast, better, difference, losses, whole_chance
-from models.features import featurise
 from models.joining import as_targets
 from models.messages import Product
 from models.port import Learning
 from service.challenges import Challenge, Kind, Outcome
 from service.checkpoints import catch_up, fingerprint, resume
+from service.encoders import Encoders, Kept
 from service.kinds import new_learner
 from service.ledger import Batch, Ledger
 from service.recipes import Choice, Recipe
@@ -49,6 +49,7 @@ class Rivals:
     configured: Recipe  # of the model the configuration asks for
     directory: Path  # of the checkpoints
     device: str
+    encoders: Encoders
     recipes: dict[int, Recipe] = field(default_factory=dict)  # by number of the challenge
     learners: dict[int, dict[Arm, Learning]] = field(default_factory=dict)
 
@@ -75,7 +76,7 @@ class Rivals:
             self.directory,
             ledger,
             fingerprint(recipe.settings, recipe.seed, arm),
-            make=lambda outputs: self._born(outputs, recipe),
+            make=self.maker(ledger, recipe),
         )[0]
 
     def digests(self, number: int) -> tuple[str, ...]:
@@ -85,8 +86,8 @@ class Rivals:
     def anew(self, ledger: Ledger, challenge: Challenge) -> tuple[tuple[str, ...], tuple[Contrast, ...]]:
         """Digests and sums of a challenge that runs, as they follow from the ledger alone: all is learnt again."""
         names = ledger.outputs(until=0)
-        serving = self._born(names, challenge.against)
-        arms = {arm: self._born(names, challenge.recipe) for arm in ARMS[challenge.kind]}
+        serving = self.maker(ledger, challenge.against)(names)
+        arms = {arm: self.maker(ledger, challenge.recipe)(names) for arm in ARMS[challenge.kind]}
         begun = challenge._replace(contrasts=())
         for batch in ledger.batches(0):
             if challenge.first is not None and batch.number >= challenge.first:
@@ -98,8 +99,12 @@ class Rivals:
                 apply(batch, learner, arm)
         return tuple(learner.digest() for learner in arms.values()), begun.contrasts
 
-    def _born(self, outputs: tuple[str, ...], recipe: Recipe) -> Learning:
-        return new_learner(outputs, recipe.settings, seed=recipe.seed, device=self.device)
+    def maker(self, ledger: Ledger, recipe: Recipe) -> Callable[[tuple[str, ...]], Learning]:
+        """How a learner of a recipe is born."""
+        encoder = Kept(self.encoders.of(recipe.settings.encoder), ledger)
+        return lambda outputs: new_learner(
+            outputs, recipe.settings, seed=recipe.seed, device=self.device, encoder=encoder
+        )
 
     def catch_up(self, ledger: Ledger, number: int | None = None) -> Iterator[int]:
         """Let learners take the batches they lack, one at a time; yields the number of each."""
@@ -191,4 +196,4 @@ def unseen(batch: Batch, fresh: frozenset[str], outputs: tuple[str, ...]) -> Ans
 
 def _losses(learner: Learning, answers: Answers) -> NDArray[np.float64]:
     snapshot = learner.snapshot()
-    return losses(snapshot.scores(snapshot.members(featurise(answers.products, bits=snapshot.bits))), answers.targets)
+    return losses(snapshot.scores(snapshot.members(learner.read(answers.products))), answers.targets)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from models.chance import draw
 from models.coding import Malformed, read
-from models.features import featurise
+from models.embeddings import UNENCODED, Encoder
+from models.embeddings import read as as_features
 from models.messages import Product, Reason
 from models.port import Serving
 from models.records import Outgoing, Record
@@ -46,6 +47,7 @@ def score(
     now: float,
     clock: Callable[[], float],
     yardstick: Yardstick | None = None,
+    encoder: Encoder = UNENCODED,
 ) -> Scored:
     """Score products and decide which to ask about.
 
@@ -58,12 +60,13 @@ def score(
         now: seconds since the epoch.
         clock: monotonic seconds, for the timings.
         yardstick: measures what is watched for drift; None watches nothing.
+        encoder: the one the snapshot has learnt with.
 
     """
     times = [clock()]
     products, places, rejections = _decode(records, limit)
     times.append(clock())
-    features = featurise(products, bits=snapshot.bits)
+    features = as_features(products, encoder, bits=snapshot.bits)
     times.append(clock())
     view = View.of(features, snapshot)
     scores = view.scores  # (n, K)

@@ -16,6 +16,7 @@ STATES: Final = ("open", "answered", "skipped", "expired", "withdrawn")
 IGNORED: Final = ("unknown_output", "not_asked")
 TROUBLES: Final = ("unavailable", "refused", "delivery_failed")
 SIGNALS: Final = ("score", "unknown", "disagreement", "look", "audit")  # watched for drift
+EMBEDDED: Final = ("cache", "encoder")
 OTHER: Final = "other"
 BOUNDS: Final = ("estimate", "lower", "upper")
 QUALITY: Final = {
@@ -67,6 +68,13 @@ SERIES: Final = (
     ),
     Series("askance_chance_ratio", "histogram", "Chance of asking, one per arrival", (), _STARTED, CHANCES),
     Series("askance_asked_total", "counter", "Arrivals asked about", (), _STARTED),
+    Series(
+        "askance_embeddings_total",
+        "counter",
+        "Embeddings of texts, by where each came from",
+        ("source",),
+        _each(EMBEDDED),
+    ),
     Series("askance_positives_total", "counter", "Arrivals decided positive", ("output",)),
     Series("askance_budget_target_ratio", "gauge", "Share of arrivals that is to be asked about", (), _STARTED),
     Series("askance_budget_actual_ratio", "gauge", "Share of about the last 10,000 arrivals asked about", (), _STARTED),

@@ -71,6 +71,10 @@ class LearningSettings(Group):
     seed: int = Field(0, ge=0, description="seed of the model's initial state")
     threads: int = Field(1, ge=1, le=256, description="threads of the tensor library; more pay on large models only")
     device: str = Field("cpu", description="torch device: cpu, cuda, cuda:1 ...")
+    encoder_device: str = Field("auto", description="torch device of a pretrained encoder; auto: a GPU if there is one")
+    encoder_cache: int = Field(
+        50_000, ge=1, le=10_000_000, description="texts whose embeddings an encoder remembers while it runs"
+    )
     confirm_removed: tuple[str, ...] = Field((), description="outputs that may be dropped with all they have learnt")
 
 

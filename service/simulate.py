@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.chance import Budget, combine, draw, floor_for, query_id
+from models.embeddings import UNENCODED, Encoder, read
 from models.evaluation import macro_average_precision, micro_f1
-from models.features import Features, featurise
+from models.features import Features
 from models.lessons import LearnerSettings, Lesson
 from models.policies import policy_named
 from models.port import Serving
@@ -54,6 +55,7 @@ class Trial:
     floor: float | None = None
     settings: LearnerSettings = field(default_factory=LearnerSettings)
     device: str = "cpu"
+    encoder: Encoder = UNENCODED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +97,9 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
     share = trial.share if trial.labels is None else min(1.0, trial.labels / stream)
     budget = Budget(share=share, floor=floor_for(share) if trial.floor is None else trial.floor)
     policy = policy_named(trial.policy, damping=trial.damping)
-    learner = new_learner(data.outputs, trial.settings, seed=trial.seed, device=trial.device)
+    learner = new_learner(data.outputs, trial.settings, seed=trial.seed, device=trial.device, encoder=trial.encoder)
     answered = data.answers ^ mistakes(data.answers.shape, seed=trial.seed, noise=trial.noise)
-    exam = featurise(data.held, bits=trial.settings.bits)
+    exam = read(data.held, trial.encoder, bits=trial.settings.bits)
     snapshot = learner.snapshot()
     waiting: deque[tuple[int, Lesson]] = deque()
     missing = [count for count in (*POINTS, trial.labels or 0) if count]
@@ -109,7 +111,7 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
         started = time.perf_counter()
         ahead = min((count - labels for count in missing if count > labels), default=BATCH)
         batch = range(at, min(stream, at + min(BATCH, ahead)))
-        features = featurise([data.stream[i] for i in batch], bits=trial.settings.bits)
+        features = read([data.stream[i] for i in batch], trial.encoder, bits=trial.settings.bits)
         disagreement = policy.disagreement(View.of(features, snapshot))
         chances = budget.chances_for(combine(disagreement), disagreement if trial.asking == "outputs" else None)
         arrivals = [f"products/0/{i}" for i in batch]

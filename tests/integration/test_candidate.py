@@ -17,7 +17,7 @@ from service.assembly import asking_of, clients, log_opener, make_service
 from service.audit import audit
 from service.challenges import Kind, Outcome, Wish
 from service.cli import main
-from service.learners import beside, configured, rebuilt, restored
+from service.learners import beside, configured, encoders_of, rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run
 from service.promotion import served
@@ -71,7 +71,7 @@ class Shop:
     def ask(self, what, **changes):
         """As the command does it, once the service has run."""
         self.serve(2)
-        wanted = recipe(replace(configured(self.settings).settings, **changes), 0)
+        wanted = recipe(replace(configured(self.settings, encoders_of(self.settings)).settings, **changes), 0)
         with closing(Ledger(self.settings.data_dir, beside=True)) as ledger, ledger.transaction():
             ledger.challenges.ask(what, wanted, 1.0)
 
@@ -96,18 +96,21 @@ class Shop:
     def known(self):
         """What serves after what, by its cost; the newest candidate; the epochs."""
         with closing(Ledger(self.settings.data_dir, read_only=True)) as ledger:
-            costs = [recipe.settings.cost for recipe in served(ledger, configured(self.settings))]
+            stack = served(ledger, configured(self.settings, encoders_of(self.settings)))
+            costs = [recipe.settings.cost for recipe in stack]
             return costs, ledger.challenges.newest(Kind.CANDIDATE), [one.reason for one in ledger.evidence.epochs()]
 
     def digests(self):
         """Of the model that a restart would serve and of the one the ledger alone makes."""
         with closing(Ledger(self.settings.data_dir, read_only=True)) as ledger:
-            return restored(self.settings, ledger).learner.digest(), rebuilt(self.settings, ledger).digest()
+            encoders = encoders_of(self.settings)
+            now = restored(self.settings, ledger, encoders).learner
+            return now.digest(), rebuilt(self.settings, ledger, encoders).digest()
 
     def beside(self):
         """Digests and sums of those beside the one that serves: as a restart has them, and anew."""
         with closing(Ledger(self.settings.data_dir, read_only=True)) as ledger:
-            rivals, running = beside(self.settings, ledger), ledger.challenges.running()
+            rivals, running = beside(self.settings, ledger, encoders_of(self.settings)), ledger.challenges.running()
             live = {one.kind: (rivals.digests(one.number), one.contrasts) for one in running}
             return live, {one.kind: rivals.anew(ledger, one) for one in running}
 

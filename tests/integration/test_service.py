@@ -25,7 +25,7 @@ from producers.port import DeliveryFailed
 from producers.sqlite import FILE
 from service.assembly import asking_of, clients, log_opener, make_service
 from service.audit import audit
-from service.learners import rebuilt, restored
+from service.learners import encoders_of, rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run
 from service.reading import in_order, read_topic
@@ -151,7 +151,9 @@ class Shop:
     def digests(self):
         """Of the model that a restart would serve and of the one the ledger alone makes."""
         with closing(Ledger(self.settings.data_dir, read_only=True)) as ledger:
-            return restored(self.settings, ledger).learner.digest(), rebuilt(self.settings, ledger).digest()
+            encoders = encoders_of(self.settings)
+            now = restored(self.settings, ledger, encoders).learner
+            return now.digest(), rebuilt(self.settings, ledger, encoders).digest()
 
     def said(self):
         """Where every prediction and rejection came from."""
