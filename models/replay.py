@@ -220,8 +220,8 @@ class Memory:
         for name in ("targets", "weights", "share", "scale"):
             setattr(self, name, extend(array(state[name]).astype(np.float32), size))
         self.hashes = extend(array(state["hashes"]).view(np.uint64), size)
-        if self.embeddings.shape[1]:
-            self.embeddings = extend(array(state["embeddings"]).astype(np.int8), size)
+        kept = array(state["embeddings"]).astype(np.int8) if self.embeddings.shape[1] else self.embeddings[:0]
+        self.embeddings = extend(kept, size)
         self.everything.restore(part("all", state))
         for k, reservoir in enumerate(self.positives):
             reservoir.restore(part(f"positives{k}", state))

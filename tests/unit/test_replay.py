@@ -105,3 +105,14 @@ def test_a_full_reservoir_says_which_slot_must_go():
     gone = [reservoir.offer(slot) for slot in range(50)]
 
     assert sorted([*reservoir.slots, *(slot for slot in gone if slot is not None)]) == list(range(50))
+
+
+@pytest.mark.parametrize("dimensions", [0, 3])
+def test_a_memory_of_many_answers_comes_back_with_all_their_embeddings(dimensions):
+    whole, again = (Memory(("a",), limit=1_000, positives=2, key="k", dimensions=dimensions) for _ in range(2))
+    for number in range(600):
+        embedding = np.full(dimensions, number % 100, np.int8)
+        whole.add(f"q{number}", *NO_FEATURES, np.ones(1, np.float32), np.ones(1, np.float32), embedding)
+    again.restore(whole.state())
+
+    assert np.array_equal(again.batch(range(600)).embeddings, whole.batch(range(600)).embeddings)
