@@ -1,6 +1,7 @@
 """The ledger's file: one writer, one version, and clear words about anything else."""
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from service.challenges import Wish
 from service.ledger import Ledger
-from service.ledger_file import LedgerUnusable
+from service.ledger_file import SCHEMAS, VERSION, LedgerUnusable
 
 
 def test_a_second_writer_is_refused(desk):
@@ -44,10 +45,10 @@ def test_a_newer_version_is_refused(desk, new_desk):
 
 
 def as_version_1(desk):
-    """Take back what the second version added."""
+    """Take back what later versions added."""
     desk.ledger.close()
     with sqlite3.connect(desk.ledger.path) as file:
-        for table in ("requests", "challenges", "choices", "configured"):
+        for table in re.findall(r"CREATE TABLE (\w+)", "".join(SCHEMAS[1:])):
             file.execute(f"DROP TABLE {table}")
         file.execute("PRAGMA user_version = 1")
     file.close()
@@ -66,7 +67,7 @@ def test_an_older_ledger_is_brought_up_to_date_by_its_writer(desk, new_desk):
 def test_an_older_ledger_is_left_alone_by_others(desk, how):
     as_version_1(desk)
 
-    with pytest.raises(LedgerUnusable, match=r"of version 1, not yet 2: start the service once"):
+    with pytest.raises(LedgerUnusable, match=rf"of version 1, not yet {VERSION}: start the service once"):
         Ledger(desk.folder, **{how: True})
 
 
@@ -112,7 +113,7 @@ import os, sys
 sys.path[:0] = {path!r}
 from pathlib import Path
 from service.ledger import Ledger
-from service.ledger_file import LedgerUnusable
+from service.ledger_file import LedgerUnusable, SCHEMAS, VERSION
 if os.geteuid() == 0:
     os.seteuid(65534)
 try:
@@ -145,7 +146,7 @@ import resource, sys
 sys.path[:0] = {path!r}
 from pathlib import Path
 from service.ledger import Ledger
-from service.ledger_file import LedgerUnusable
+from service.ledger_file import LedgerUnusable, SCHEMAS, VERSION
 from models.records import Outgoing
 ledger = Ledger(Path({folder!r}))
 with ledger.transaction():
