@@ -49,6 +49,7 @@ def test_labels_an_hour_are_met(tmp_path):
 
     said = in_order(read_topic(clients(settings).read, "predictions"))
     chances = [decode(Prediction, record.value).chance for record in said]
-    wanted = LABELS / (60 * PER_MINUTE)
     assert len(chances) == PER_MINUTE * MINUTES
-    assert sum(chances[-300:]) / 300 == pytest.approx(wanted, rel=0.05)
+    # What the first two minutes overspend, while the pace is unknown, is saved over the next hour.
+    assert sum(chances[: 2 * PER_MINUTE]) > 15
+    assert sum(chances) == pytest.approx(LABELS * MINUTES / 60, rel=0.08)
