@@ -60,6 +60,7 @@ class LearnerSettings:
     target: Literal["f1", "half", "precision"] = "f1"  # of the thresholds
     target_precision: float = 0.9  # promised at least, where precision is the target
     river_classifier: str = "logistic"  # by name, or `module:factory`
+    river_bits: int = 14  # of feature ids, which bound its size
     river_members: int = 4  # copies of it
     river_rehearsals: int = 1  # remembered answers that they learn again per new answer
 

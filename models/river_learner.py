@@ -106,7 +106,7 @@ class RiverLearner:
 
     def read(self, products: Sequence[Product]) -> Features:
         """The features that it, and what it serves, go by."""
-        return featurise(products, bits=self.settings.bits)
+        return featurise(products, bits=self.settings.river_bits)
 
     def change_outputs(self, number: int, outputs: Sequence[str]) -> None:
         """Go on with other outputs, in their order; those in both keep what they have learnt. Counts as a batch.
@@ -136,7 +136,7 @@ class RiverLearner:
         """The model as it is now, to serve; nothing that happens later touches it."""
         if self._latest is None:
             self._latest = RiverSnapshot(
-                version=self.version, outputs=self.outputs, bits=self.settings.bits,
+                version=self.version, outputs=self.outputs, bits=self.settings.river_bits,
                 thresholds=self._calibration.thresholds.copy(), prevalence=self._counts.prevalence(),
                 scaling=self._calibration.scaling, classifiers=tuple(deepcopy(self._classifiers)),
             )  # fmt: skip

@@ -33,6 +33,12 @@ def _taught(classifier: Classifier) -> bytes:
     return packed(classifier)
 
 
+def can_be_had(settings: LearnerSettings) -> None:
+    """Raise Misconfigured if the river classifier that is set cannot be had."""
+    if settings.kind == "river":
+        maker_of(settings.river_classifier)
+
+
 def maker_of(named: str) -> tuple[Maker, str]:
     """What makes the classifier, and the top-level package it is of; a name, or `module:factory` to import.
 

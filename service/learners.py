@@ -7,6 +7,7 @@ import torch
 from models.port import Learning
 from service.checkpoints import Restored, fingerprint, rebuild, restore
 from service.encoders import Encoders
+from service.kinds import can_be_had
 from service.ledger import Ledger
 from service.promotion import served
 from service.recipes import Recipe, recipe
@@ -23,9 +24,10 @@ def configured(settings: Settings, encoders: Encoders) -> Recipe:
     """The model that the configuration asks for, its encoder named with what it holds.
 
     Raises:
-        Misconfigured: the encoder cannot be had.
+        Misconfigured: the encoder or the classifier cannot be had.
 
     """
+    can_be_had(settings.model)
     encoder = encoders.pinned(settings.model.encoder)
     return recipe(replace(settings.model, encoder=encoder), settings.learning.seed)
 

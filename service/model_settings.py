@@ -15,6 +15,7 @@ BOUNDS: Final[Mapping[str, tuple[float, float]]] = {
     "members": (1, 256),
     "memory_positives": (0, 2**31),
     "rehearsals": (0, 1_000),
+    "river_bits": (8, 24),
     "river_members": (1, 256),
     "river_rehearsals": (0, 1_000),
     "mix": (0.0, 1.0),

@@ -71,6 +71,7 @@ MODEL: Final[Mapping[str, str]] = {
     "target": "what thresholds aim at: the best F1 of each output, `half`, or `precision`",
     "target_precision": "precision that thresholds promise, where that is the target",
     "river_classifier": "kind river: `logistic`, `chain`, or `module:factory` to import",
+    "river_bits": "kind river: features are hashed to so many bits, which bound its size",
     "river_members": "kind river: copies of the classifier whose disagreement makes the chance",
     "river_rehearsals": "kind river: remembered answers learnt again per new one",
 }

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.chance import Budget, combine, draw, floor_for, query_id
-from models.embeddings import UNENCODED, Encoder, read
+from models.embeddings import UNENCODED, Encoder
 from models.evaluation import macro_average_precision, micro_f1
 from models.features import Features
 from models.lessons import LearnerSettings, Lesson
@@ -99,8 +99,8 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
     policy = policy_named(trial.policy, damping=trial.damping)
     learner = new_learner(data.outputs, trial.settings, seed=trial.seed, device=trial.device, encoder=trial.encoder)
     answered = data.answers ^ mistakes(data.answers.shape, seed=trial.seed, noise=trial.noise)
-    exam = read(data.held, trial.encoder, bits=trial.settings.bits)
     snapshot = learner.snapshot()
+    exam = learner.read(data.held)
     waiting: deque[tuple[int, Lesson]] = deque()
     missing = [count for count in (*POINTS, trial.labels or 0) if count]
     labels = answers = at = 0
@@ -111,7 +111,7 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
         started = time.perf_counter()
         ahead = min((count - labels for count in missing if count > labels), default=BATCH)
         batch = range(at, min(stream, at + min(BATCH, ahead)))
-        features = read([data.stream[i] for i in batch], trial.encoder, bits=trial.settings.bits)
+        features = learner.read([data.stream[i] for i in batch])
         disagreement = policy.disagreement(View.of(features, snapshot))
         chances = budget.chances_for(combine(disagreement), disagreement if trial.asking == "outputs" else None)
         arrivals = [f"products/0/{i}" for i in batch]

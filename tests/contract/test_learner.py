@@ -16,7 +16,7 @@ from service.kinds import new_learner
 
 OUTPUTS = ("red", "shoe", "hat")
 SMALL = LearnerSettings(bits=12, width=8, sketch=8, hidden=16, members=4, memory=24, memory_positives=4, batch=16)
-RIVER = replace(SMALL, kind="river", river_members=3)
+RIVER = replace(SMALL, kind="river", river_members=3, river_bits=12)
 KINDS = {
     "askance": SMALL,
     "logistic": RIVER,

@@ -227,11 +227,15 @@ def test_another_configuration_of_the_model_ends_a_trial_and_a_promotion(shop):
     assert (costs, candidate.outcome) == ([10.0], Outcome.OVERTAKEN)
 
 
+RIVER = ("--set", "model.kind=river", "--set", "model.river_classifier=none")
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
         (["candidate", "start", "--set", "model.cots=5"], 2, "model.cots: no such setting"),
         (["candidate", "start", "--set", "model.cost=-1"], 2, "model.cost = -1"),
+        (["candidate", "start", *RIVER], 2, "model.river_classifier = 'none'"),
         (["candidate", "start", "--set", "asking.share=0.5"], 2, "differs in model.NAME=VALUE"),
         (["candidate", "start"], 1, "that is the model that serves"),
         (["candidate", "stop"], 1, "no candidate is being tried"),

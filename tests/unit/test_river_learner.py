@@ -14,7 +14,7 @@ from models.river_learner import RiverLearner
 from models.river_models import logistic, multi_label, said
 
 OUTPUTS = ("red", "shoe", "rare")
-SMALL = LearnerSettings(kind="river", bits=12, river_members=3, river_rehearsals=0)
+SMALL = LearnerSettings(kind="river", river_bits=12, river_members=3, river_rehearsals=0)
 
 
 class Told:
