@@ -66,7 +66,7 @@ def test_a_finished_output_weighs_nothing_in_the_chance_of_a_product():
     judged = dataclasses.replace(ASKING, finished=frozenset({"red"})).judge(view, 1.0)
 
     disagreement = ASKING.policy.disagreement(view)
-    assert disagreement[:, 0].min() > 0.0
+    assert disagreement[:, 0].max() > 0.01
     assert judged.combined == pytest.approx(combine(disagreement[:, 1:]))
 
 
