@@ -29,7 +29,7 @@ SETTINGS = {
     "outputs": ("red", "shoe"), "asking.share": 1.0, "asking.p_min": 1.0, "asking.seed": "s",
     "log.partitions": 1, "log.batch": 20, "log.wait_seconds": 0.0, "learning.batch": 40, "http.enabled": False,
     "learning.checkpoint_seconds": 3600, "model.bits": 12, "model.width": 8, "model.sketch": 8, "model.hidden": 16,
-    "model.members": 2, "model.memory": 500, "model.batch": 16, "model.rehearsals": 2,
+    "model.members": 2, "model.memory": 500, "model.batch": 16, "model.rehearsals": 1, "model.steps_per_lesson": 0.1,
 }  # fmt: skip
 BAD = {"model.cost": 0.0001, "model.mix": 0.0, "model.calibration": "none"}  # never departs from what is common
 BETTER = ("--set", "model.cost=30")
@@ -265,6 +265,7 @@ def test_one_candidate_at_a_time_until_it_is_stopped(shop, askance):
     assert shop.known()[1].outcome is Outcome.STOPPED
 
 
+@pytest.mark.slow
 def test_the_ledger_command_makes_those_beside_anew_too(shop, askance):
     shop.ask(Wish.START, cost=0.001)
     shop.serve(30)
