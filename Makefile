@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-exactly-once clean
+.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-exactly-once bench-challengers clean
 .DEFAULT_GOAL := help
 
 help:
@@ -68,6 +68,9 @@ bench-simulate: $(VENV)/.checked
 bench-proof: $(VENV)/.checked
 	$(BIN)/python benchmarks/proof.py $(DATA)
 	$(BIN)/python benchmarks/proof.py $(DATA) --floor 0.05
+
+bench-challengers: $(VENV)/.checked
+	$(BIN)/python benchmarks/challengers.py $(DATA)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
