@@ -40,7 +40,7 @@ class LearnerSettings:
     spread: float = 0.3  # of the members around it
     rarity: bool = True  # rare features weigh more
     even: float = 0.5  # part of a feature's weight in the linear path that is the same for all outputs
-    cost: float = 100.0  # inverse regularisation of the linear path
+    cost: float = 30.0  # inverse regularisation of the linear path
     rehearsals: int = 12  # remembered answers that the linear path learns again per new answer
     steps_per_lesson: float = 1.0  # of the network
     batch: int = 128  # answers per step

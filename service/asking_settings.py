@@ -20,7 +20,7 @@ class Group(BaseModel):
 class AskingSettings(Group):
     """Deciding whom to ask."""
 
-    policy: Policy = Field("iwal-rare", description="rule that makes the chance")
+    policy: Policy = Field("iwal-novel", description="rule that makes the chance")
     damping: bool = Field(False, description="ask less about what is much like something answered already")
     unit: Literal["product", "output"] = Field("product", description="ask about whole products, or single outputs")
     share: Share = Field(0.1, description="share of arrivals to ask about")
