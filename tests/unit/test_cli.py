@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+import service.cli_candidate
 import service.cli_proof
 import service.cli_report
 import service.cli_trials  # noqa: F401 - each adds its commands
