@@ -60,10 +60,10 @@ def plan(feeds: Sequence[str], seeds: int, *, extras: bool) -> list[Run]:
     runs: list[Run] = []
     for seed in range(seeds):
         runs += [Run(feed, *system, seed) for system in (DEFAULT, PLAIN, *PEERS) for feed in feeds]
-        others = [policy for policy in POLICIES if (OURS, policy) not in (DEFAULT, PLAIN)]
-        runs += [Run(feed, OURS, policy, seed) for policy in others for feed in feeds]
         if seed == min(1, seeds - 1):  # once, and not before the spread over seeds is known
             runs += [Run(feed, OURS, "all") for feed in feeds]
+    others = [policy for policy in POLICIES if (OURS, policy) not in (DEFAULT, PLAIN)]
+    runs += [Run(feed, OURS, policy) for policy in others for feed in feeds]  # one seed each
     if extras:
         for feed in feeds:
             runs += [
