@@ -48,7 +48,7 @@ class _Live:
     """Detectors that have seen the rows so far."""
 
     def __init__(self) -> None:
-        self.yardstick = 0
+        self.yardstick = self.width = 0
         self.look = Detectors(LOOK, DELTA / 2.0)
         self.measured: Detectors | None = None
         self.audit = Worsening(DELTA)
@@ -57,8 +57,9 @@ class _Live:
         """Take in one row; returns the places of the signals that have changed, -1 for the audited answers."""
         if yardstick == _AUDIT:
             return [-1] if self.audit.see(wrong=bool(values[0])) else []
-        if self.measured is None or yardstick > self.yardstick:
-            self.yardstick, self.measured = yardstick, Detectors(len(values) - LOOK, DELTA / 2.0)
+        if self.measured is None or yardstick > self.yardstick or len(values) != self.width:
+            self.yardstick, self.width = yardstick, len(values)
+            self.measured = Detectors(self.width - LOOK, DELTA / 2.0)
         as_doubles = values.astype(np.float64)
         looked, measured = self.look.see(as_doubles[:LOOK]), self.measured.see(as_doubles[LOOK:])
         return [*(measured + LOOK).tolist(), *looked.tolist()]

@@ -105,6 +105,13 @@ def test_what_an_older_yardstick_measured_comes_too_late(desk):
     assert desk.ledger._sql.execute("SELECT DISTINCT yardstick FROM signals").fetchall() == [(2,)]
 
 
+def test_other_outputs_under_the_same_yardstick_start_its_signals_anew(desk):
+    fewer = np.ones((1, SIGNALS), "<f4") * 16
+    signals = Signals(yardstick=1, outputs=["red", "shoe"], blocks=fewer.tobytes())
+
+    assert tell(desk, *STEADY, msgspec.structs.replace(tally(TALLY * 20), signals=signals)) == []
+
+
 def test_a_tally_without_signals_is_as_good_as_any(desk):
     assert tell(desk, msgspec.structs.replace(STEADY[0], signals=None)) == []
 
