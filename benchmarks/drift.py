@@ -26,7 +26,7 @@ from models.view import View
 from models.watched import Yardstick
 from service.ledger import Ledger
 
-MARKS = (0, 1_000, 2_000, 3_000, 4_000, 5_000)  # arrivals after the change at which quality is measured
+MARKS = (0, 1_000, 2_000, 3_000, 4_000)  # arrivals after the change at which quality is measured
 POLICY = "iwal-rare"
 FEEDS = ["fashion_styles", "pricerunner", "flipkart", "reuters21578", "food"]
 BATCH, SHARE, LASTS = 64, 0.1, 5_000
@@ -45,7 +45,7 @@ def course(stream: Stream, factor: float, seed: int) -> Course:
     done, yardstick, watched = Course([], [], []), Yardstick.of(snapshot), np.arange(min(32, len(stream.outputs)))
     with tempfile.TemporaryDirectory() as folder:
         ours, naive = Ledger(Path(folder) / "ours"), Ledger(Path(folder) / "naive")
-        for first in range(0, min(len(stream.products), stream.change + MARKS[-1] + 1), BATCH):
+        for first in range(0, min(len(stream.products), stream.change + MARKS[-1] + BATCH), BATCH):
             if len(done.quality) < len(MARKS) and first >= stream.change + MARKS[len(done.quality)]:
                 scores = snapshot.scores(snapshot.members(exam))
                 done.quality.append((labels[1], macro_average_precision(scores, stream.truth)))

@@ -12,7 +12,7 @@ from models.messages import Prediction, Product, Tally
 from models.records import Outgoing
 from service.assembly import asking_of, clients, log_opener, make_service
 from service.audit import audit
-from service.learners import rebuilt, restored
+from service.learners import encoders_of, rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run
 from service.reading import read_topic
@@ -75,8 +75,8 @@ def test_a_feed_that_changes_is_noticed_though_nobody_answers(served):
 
     assert (alarm.number, STEADY <= alarm.arrivals < STEADY + 1_300) == (1, True)
     assert epochs == ["first outputs", alarm.detail]
-    assert rebuilt(settings, ledger).digest() == restored(settings, ledger).learner.digest()
-    assert restored(settings, ledger).learner.version == 1
+    restarted = restored(settings, ledger, encoders_of(settings)).learner
+    assert (restarted.version, restarted.digest()) == (1, rebuilt(settings, ledger, encoders_of(settings)).digest())
 
 
 def test_more_is_asked_while_the_reaction_lasts_and_every_decision_still_holds(served):
