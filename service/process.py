@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from consumers.port import Consumer
 from models.port import Learning, Serving
+from models.watched import Yardstick
 from producers.port import Producer
 from service.allowance import Allowance
 from service.checkpoints import catch_up, fingerprint
@@ -82,6 +83,8 @@ def bring_in(service: Service) -> None:
         service.keeper.settings, service.keeper.batch = name, None
         service.snapshot = service.learner.snapshot()
         service.metrics.serving(service.snapshot.version, time.time())
+        if service.watch is not None:  # arrivals are now encoded for this model
+            service.watch.yardstick = Yardstick.of(service.snapshot)
     for _ in rivals.settle(ledger):
         service.health.turned()
 
