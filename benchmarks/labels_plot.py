@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import matplotlib as mpl
-from labels_count import CEILING, DEFAULT, NAMES, PLAIN, POLICIES, SHOWN, Feed, Name, Report, mean
+from labels_count import CEILING, DEFAULT, ENCODED, NAMES, PLAIN, POLICIES, SHOWN, Feed, Name, Report, mean
 
 mpl.use("svg")
 from matplotlib import pyplot as plt
@@ -15,6 +15,7 @@ LINES: Final[dict[Name, tuple[str, str, float]]] = {  # colour, dashes, width
     **{("askance", policy): ("#86bbf0", dashes, 1.0) for policy, dashes in zip(POLICIES, cycle(DASHES), strict=False)},
     PLAIN: ("#3d8fe0", "-", 1.6),
     DEFAULT: ("#0b5cad", "-", 2.6),
+    ENCODED: ("#14304f", "-", 2.0),
     ("askance", "all"): ("#0b5cad", ":", 1.6),
     ("sklearn", "passive"): ("#c0392b", "-", 1.6),
     ("sklearn", "least_positive"): ("#e08e0b", "-", 1.6),
