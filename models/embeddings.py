@@ -1,6 +1,5 @@
 """What a pretrained sentence encoder says of products, and of the outputs by their names."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Protocol
@@ -10,6 +9,7 @@ import numpy as np
 from models.features import BRAND, TITLE, Bytes, Features, featurise
 from models.lessons import LearnerSettings
 from models.messages import Product
+from models.names import words_of
 from models.table import Floats
 
 TEXT: Final = 600  # characters of a product that are encoded
@@ -44,11 +44,6 @@ def text_of(product: Product) -> str:
     """What of a product is encoded: title, brand and the beginning of its description, at most 600 characters."""
     parts = (product.title[:TITLE], (product.brand or "")[:BRAND], (product.description or "")[:TEXT])
     return " ".join(part for part in parts if part)[:TEXT]
-
-
-def words_of(output: str) -> str:
-    """What of an output's name is encoded: the words after its field, as `sports shoes` of `type:sports-shoes`."""
-    return " ".join(re.split(r"[\W_]+", output.rpartition(":")[2])).strip()[:TEXT]
 
 
 def read(products: Sequence[Product], encoder: Encoder, *, bits: int) -> Features:

@@ -13,6 +13,7 @@ from models.hashing import integers, name_hash
 from models.lessons import LearnerSettings, Lesson, Progress, bootstrap, bounds, check, distinct, importance, sort_out
 from models.linear import Linear
 from models.messages import Product
+from models.names import Names
 from models.replay import Memory
 from models.snapshot import Shelf, Snapshot
 from models.state import State, digest, names, part, prefixed, tensor, texts
@@ -44,7 +45,10 @@ class Learner:
         linear, rows, slots = bounds(settings, width, encoder.dimensions)
         self._directory = Directory(bits=settings.bits, limit=rows, rarity=settings.rarity)
         start = beginning(self.outputs, encoder, settings)
-        self._linear = Linear(0, width if linear else 0, start, settings.encoder_scale)
+        self._linear = Linear(
+            0, width if linear else 0, start, settings.encoder_scale, settings.names, settings.names_pace
+        )
+        self._names = Names(self.outputs, bits=settings.bits)
         self._network = Network(self.outputs, settings, seed=seed, device=self.device)
         self._memory = Memory(
             self.outputs, limit=slots, positives=settings.memory_positives, key=str(seed),
@@ -101,6 +105,7 @@ class Learner:
         linear, rows, _ = bounds(self.settings, len(outputs))
         self._directory.limit = rows
         self._linear.rearrange(sources, on=linear, encoded=beginning(outputs, self.encoder, self.settings))
+        self._names = Names(outputs, bits=self.settings.bits)
         self._network.rearrange(outputs, sources, self._directory.ids)
         self._memory.rearrange(outputs, sources)
         self._counts.rearrange(sources)
@@ -134,6 +139,7 @@ class Learner:
             arrivals=self._counts.arrivals(), cost=self.settings.cost,
             rarity=rarity, absent=absent, bias=bias.serving,
             intercept=bias.serving + self._linear.constant(), prior=network.prior, sketch=self.settings.sketch,
+            names=self._names, named=self._linear.named.copy(), names_pace=self.settings.names_pace,
             encoded=self._linear.encoded.copy(), encoder_scale=self.settings.encoder_scale,
             mix=self.settings.mix if self._linear.width else 1.0, spread=self.settings.spread,
             scaling=self._calibration.scaling, dense={name: value.clone() for name, value in network.served.items()},
@@ -187,7 +193,10 @@ class Learner:
         if slot is None:
             return False
         rows, values = self._rows(slot)
-        self._linear.forget(rows, values, memory.share[slot], float(memory.scale[slot]), memory.embeddings[slot])
+        likeness = self._names.likeness(memory.batch([slot]))[0]
+        self._linear.forget(
+            rows, values, memory.share[slot], float(memory.scale[slot]), likeness, memory.embeddings[slot]
+        )
         self._directory.seen[rows] -= np.minimum(1.0, self._directory.seen[rows])
         self._linear.count(rows, memory.targets[slot], -1.0)
         self._counts.add(memory.targets[slot], memory.weights[slot], -1.0)
@@ -233,6 +242,7 @@ class Learner:
         rarity, _ = directory.rarity(memory.answered)
         bias = self._counts.offsets(self.settings).learning
         cost = np.float32(self.settings.cost) * importance(self.settings, order, memory)
+        likeness = self._names.likeness(memory.batch(order))
         losses = []
         for place, slot in enumerate(order):
             rows, values = self._rows(slot)
@@ -240,7 +250,8 @@ class Learner:
             memory.share[slot], memory.scale[slot], outside = self._linear.learn(
                 rows, values, rarity[rows], relevance.of(self._linear.yes[rows], directory.seen[rows]),
                 memory.share[slot], float(memory.scale[slot]),
-                bias=bias, targets=targets, cost=cost[place], embedding=memory.embeddings[slot],
+                bias=bias, targets=targets, cost=cost[place], likeness=likeness[place],
+                embedding=memory.embeddings[slot],
             )  # fmt: skip
             self._changed.append(rows)
             if place < len(slots):

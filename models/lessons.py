@@ -41,6 +41,8 @@ class LearnerSettings:
     rarity: bool = True  # rare features weigh more
     even: float = 0.5  # part of a feature's weight in the linear path that is the same for all outputs
     cost: float = 30.0  # inverse regularisation of the linear path
+    names: float = 5.0  # logit that a product saying all of an output's name begins with
+    names_pace: float = 4.0  # how readily answers move that, as squared length of the likeness
     rehearsals: int = 12  # remembered answers that the linear path learns again per new answer
     steps_per_lesson: float = 1.0  # of the network
     batch: int = 128  # answers per step

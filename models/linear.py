@@ -17,6 +17,7 @@ from models.table import Floats, Rows, extend
 _ITERATIONS = 10
 _NOTHING = np.zeros(0, np.int8)
 _UNENCODED = np.zeros((0, 0), np.float32)
+_UNLIKE = np.zeros(1, np.float32)
 
 
 def solve(outside: Floats, targets: Floats, cost: Floats, length: Floats | float) -> Floats:
@@ -41,16 +42,34 @@ def solve(outside: Floats, targets: Floats, cost: Floats, length: Floats | float
 
 
 class Linear:
-    """Weights by table row and output, an intercept, and weights of what every product has: its embedding, (d, K)."""
+    """Weights by table row and output, an intercept, and weights of what every product has.
 
-    def __init__(self, rows: int, width: int, encoded: Floats = _UNENCODED, scale: float = 1.0) -> None:
-        """Start at nothing, but for the weights of embeddings of length `scale`; a width of 0 switches the path off."""
+    That is its embedding, (d, K), and its likeness to each output's name, (K,).
+    """
+
+    def __init__(
+        self, rows: int, width: int, encoded: Floats = _UNENCODED, scale: float = 1.0, named: float = 0.0,
+        pace: float = 0.0,
+    ) -> None:  # fmt: skip
+        """Start at nothing, but for the weights given; a width of 0 switches the path off.
+
+        Args:
+            rows: of the table.
+            width: outputs, K.
+            encoded: (d, K) weights of embeddings.
+            scale: length that embeddings are given.
+            named: the weight of every likeness.
+            pace: squared length that a likeness of one is given: the larger, the sooner its weight moves.
+
+        """
         self.weights = np.zeros((rows, width), np.float32)
         self.yes = np.zeros((rows, width), np.float32)  # positive answers about products that have the feature
         self.intercept = np.zeros(width, np.float32)
         self.encoded, self.scale = np.zeros((len(encoded), width), np.float32), np.float32(scale)
         if len(encoded):
             self.encoded += encoded[:, :width]
+        self.start, self.pace = np.float32(named), np.float32(pace)
+        self.named = np.full(width, self.start)
 
     @property
     def width(self) -> int:
@@ -69,7 +88,7 @@ class Linear:
 
     def learn(
         self, rows: Rows, counts: Floats, rarity: Floats, relevance: Floats, share: Floats, scale: float,
-        *, bias: Floats, targets: Floats, cost: Floats, embedding: Bytes = _NOTHING,
+        *, bias: Floats, targets: Floats, cost: Floats, likeness: Floats = _UNLIKE, embedding: Bytes = _NOTHING,
     ) -> tuple[Floats, float, Floats]:  # fmt: skip
         """Solve for one answer's share; outputs whose target is NaN keep theirs.
 
@@ -83,6 +102,7 @@ class Linear:
             bias: (K,) logits to start from.
             targets: (K,) share of yes.
             cost: (K,) see `solve`.
+            likeness: (K,) of the product to the outputs' names.
             embedding: (d,) of the product.
 
         Returns:
@@ -93,8 +113,9 @@ class Linear:
         length = np.float32(max(float(np.sqrt(weighed @ weighed)), 1e-6))
         kept = self.weights[rows]
         own = (weighed * weighed) @ relevance / length
-        logits = (weighed * rarity / length) @ (kept * relevance) + self.intercept + bias + encoding @ self.encoded
-        always = np.float32(1.0) + encoding @ encoding
+        logits = (weighed * rarity / length) @ (kept * relevance) + self.intercept + bias
+        logits += encoding @ self.encoded + likeness * self.named
+        always = np.float32(1.0) + encoding @ encoding + self.pace * np.square(likeness)
         outside = logits - share * (np.float32(scale) * own + always)
         given = ~np.isnan(targets)
         answered = solve(outside, np.where(given, targets, np.float32(0.0)), cost, own / length + always)
@@ -102,14 +123,24 @@ class Linear:
         self.weights[rows] = kept + counts[:, None] * (solved / length - share * np.float32(scale))
         self.intercept += solved - share
         self.encoded += encoding[:, None] * (solved - share)
+        self.named += self.pace * likeness * (solved - share)
         return solved, 1.0 / float(length), outside
 
-    def forget(self, rows: Rows, counts: Floats, share: Floats, scale: float, embedding: Bytes = _NOTHING) -> None:
+    def forget(
+        self,
+        rows: Rows,
+        counts: Floats,
+        share: Floats,
+        scale: float,
+        likeness: Floats = _UNLIKE,
+        embedding: Bytes = _NOTHING,
+    ) -> None:
         """Take an answer's share out again."""
         if self.width:
             self.weights[rows] -= counts[:, None] * (share * np.float32(scale))
             self.intercept -= share
             self.encoded -= (directions(embedding[None])[0] * self.scale)[:, None] * share
+            self.named -= self.pace * likeness * share
 
     def constant(self) -> Floats | float:
         """What the intercept adds to every logit."""
@@ -127,6 +158,7 @@ class Linear:
         self.weights = moved(self.weights, sources, 0.0, axis=1)
         self.yes = moved(self.yes, sources, 0.0, axis=1)
         self.intercept = moved(self.intercept, sources, 0.0)
+        self.named = moved(self.named, sources, float(self.start))
         fresh = np.flatnonzero(sources < 0)
         self.encoded = moved(self.encoded, sources, 0.0, axis=1)
         if len(encoded):
@@ -138,6 +170,7 @@ class Linear:
             "weights": tensor(self.weights[:rows]),
             "yes": tensor(self.yes[:rows]),
             "intercept": tensor(self.intercept),
+            "named": tensor(self.named),
         }
         return {**state, "encoded": tensor(self.encoded)} if len(self.encoded) else state
 
@@ -146,5 +179,6 @@ class Linear:
         self.weights = extend(array(state["weights"]).astype(np.float32), size)
         self.yes = extend(array(state["yes"]).astype(np.float32), size)
         self.intercept = array(state["intercept"]).astype(np.float32)
+        self.named = array(state["named"]).astype(np.float32)
         if len(self.encoded):
             self.encoded = array(state["encoded"]).astype(np.float32)

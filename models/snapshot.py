@@ -12,6 +12,7 @@ from models import network, platt
 from models.counts import Relevance
 from models.embeddings import directions
 from models.features import Features
+from models.names import Names
 from models.table import Bag, Floats, Rows, extend, weigh
 
 
@@ -39,6 +40,9 @@ class Snapshot:
     absent: float  # rarity of a feature without a row
     bias: Floats  # (K,) logits of the network before it has learnt
     intercept: Floats  # (K,) of the linear path
+    names: Names
+    named: Floats  # (K,) weights of likeness to names
+    names_pace: float
     encoded: Floats  # (d, K) weights of embeddings
     encoder_scale: float
     dense: Mapping[str, Tensor]
@@ -83,6 +87,7 @@ class Snapshot:
             # Features never learnt from would get a row with the answer.
             none = np.zeros((1, len(self.outputs)), np.float32)
             lengths += np.maximum(1.0 - squares.sum(axis=1), 0.0)[:, None] * self.relevance.of(none, none[:, 0])
+            lengths += np.float32(self.names_pace) * np.square(self.names.likeness(features))
         lengths += np.float32(self.encoder_scale**2 if features.embeddings.shape[1] else 0.0)
         return self._logits(features, bag, rows, columns), lengths
 
@@ -110,6 +115,7 @@ class Snapshot:
             weights = self.linear[at] * self.relevance.of(self.yes[at], self.seen[rows])
             logits += bag.matrix(bag.twice, columns, len(rows)) @ weights
             logits += directions(features.embeddings) * np.float32(self.encoder_scale) @ self.encoded
+            logits += self.names.likeness(features) * self.named
         return logits
 
     def _on(self, values: Floats) -> Tensor:

@@ -33,6 +33,8 @@ MODEL: Final[Mapping[str, str]] = {
     "bits": "features are hashed to so many bits; more collide less and take more memory",
     "encoder": "pretrained sentence encoder, a folder or a name; empty: none; needs the extra `encoders`",
     "encoder_scale": "length of an embedding beside the hashed features, whose length is one",
+    "names": "logit with which a product begins that says all of an output's name; 0: names mean nothing",
+    "names_pace": "how readily answers move the weight of an output's name; 0: never",
     "encoder_names": "logits per unit of likeness between a product and an output's name, before any answer; 0: none",
     "members": "heads per output whose disagreement makes the chance; 1 has no doubts",
     "heads": "each member has a head per output of its `own`; or they share it through factors (BatchEnsemble)",

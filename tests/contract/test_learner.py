@@ -272,7 +272,8 @@ def test_an_output_that_nobody_was_asked_about_is_thought_rare(settings):
     learner = new_learner(OUTPUTS, settings, seed=1)
     answered = np.array([1.0, 0.0, np.nan], np.float32)
     learner.update(1, [replace(lesson(number), targets=answered) for number in range(20)])
-    members = learner.snapshot().members(featurise([product(900)], bits=settings.bits))
+    unnamed = Product(id="900", title="item900")
+    members = learner.snapshot().members(featurise([unnamed], bits=settings.bits))
 
     assert learner.snapshot().prevalence[2] < 0.1
     assert members[0, 2].mean() < 0.3

@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 
-from models.embeddings import TEXT, UNENCODED, beginning, directions, read, text_of, words_of
+from models.embeddings import TEXT, UNENCODED, beginning, directions, read, text_of
 from models.learner import Learner
 from models.lessons import LearnerSettings, Lesson
 from models.linear import Linear
@@ -65,7 +65,7 @@ def test_without_names_products_differ_by_nothing_before_any_answer():
 def test_what_is_learnt_from_a_word_carries_over_to_one_that_means_the_same():
     gap = {}
     for encoder in (Meanings(), UNENCODED):
-        model = learner(encoder, encoder_names=0.0, prior=0.0)
+        model = learner(encoder, encoder_names=0.0, names=0.0, prior=0.0)
         model.update(1, [lesson(1, "red", 1, 0), lesson(2, "hat", 0, 0), lesson(3, "shoes", 0, 1)])
         crimson, sneakers = scores(model, "crimson", "sneakers")
         gap[encoder] = crimson[0] - sneakers[0]
@@ -85,13 +85,6 @@ def test_what_all_names_share_says_nothing():
     start = beginning(tuple(f"f{n}:red" for n in range(200)), Meanings(), SETTINGS)
 
     assert np.abs(start).max() < 0.1
-
-
-@pytest.mark.parametrize(
-    ("output", "words"), [("type:sports-shoes", "sports shoes"), ("a:b:c_d", "c d"), ("plain", "plain"), ("odd:", "")]
-)
-def test_an_output_is_called_by_the_words_after_its_field(output, words):
-    assert words_of(output) == words
 
 
 def test_the_text_of_a_product_is_bounded():

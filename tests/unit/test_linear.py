@@ -81,3 +81,18 @@ def test_a_missing_answer_moves_nothing():
 
     assert not linear.weights.any()
     assert not linear.intercept.any()
+
+
+def test_a_likeness_speaks_for_yes_from_the_start_and_answers_move_its_weight():
+    linear = Linear(12, 1, named=5.0, pace=4.0)
+    like = np.float32([0.5])
+    share, scale, outside = linear.learn(
+        ROWS, COUNTS[0], EVEN, EVEN[:, None], np.zeros(1, np.float32), 0.0,
+        bias=NO_BIAS, targets=np.zeros(1, np.float32), cost=np.float32([5.0]), likeness=like,
+    )  # fmt: skip
+
+    assert outside.tolist() == [2.5]
+    assert linear.named == pytest.approx(5.0 + 4.0 * 0.5 * share)
+    assert share[0] < 0.0
+    linear.forget(ROWS, COUNTS[0], share, scale, like)
+    assert linear.named == pytest.approx([5.0])
