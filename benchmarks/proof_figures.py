@@ -23,13 +23,6 @@ def judge(served: Served, runs: int) -> dict[str, Any]:
     based = replay(served, runs, 4, rule=uniform, watched=False)
     single = replay(served, runs, 5, rule=by_output)
     clipped = replay(served, runs, 3, clipped=CLIPPED)
-    prevalence = served.truth.mean(axis=0)
-    enough = served.truth.sum(axis=0) >= 20
-    classes = {
-        "common (5 % or more)": enough & (prevalence >= 0.05),
-        "medium (1 to 5 %)": enough & (prevalence >= 0.01) & (prevalence < 0.05),
-        "rare (below 1 %)": enough & (prevalence < 0.01),
-    }
     labels = float(ours.labels.mean())
     wide = figures(served, ours, 1.0 / served.floor)
     wide_single = figures(served, single, 1.0 / served.floor)
@@ -39,10 +32,10 @@ def judge(served: Served, runs: int) -> dict[str, Any]:
     spread_based = uniform_f1[1].estimate.std(axis=1)
     report: dict[str, Any] = {
         "feed": served.name, "floor": served.floor, "policy": POLICY, "share": SHARE,
-        "arrivals": len(served.scores), "outputs": len(prevalence), "runs": runs,
+        "arrivals": len(served.scores), "outputs": served.scores.shape[1], "runs": runs,
         "labels": round(labels, 1), "labels_uniform": round(float(plain.labels.mean()), 1), "classes": {},
     }  # fmt: skip
-    for name, chosen in classes.items():
+    for name, chosen in classes(served).items():
         if not chosen.any():
             continue
         # An output that is never decided positive has no spread to compare.
@@ -75,6 +68,17 @@ def judge(served: Served, runs: int) -> dict[str, Any]:
         }
     report["seconds"] = round(time.perf_counter() - started, 1)
     return report
+
+
+def classes(served: Served) -> dict[str, NDArray[np.bool_]]:
+    """Outputs (K,) by how rare they are, those with 20 positives at least."""
+    prevalence = served.truth.mean(axis=0)
+    enough = served.truth.sum(axis=0) >= 20
+    return {
+        "common (5 % or more)": enough & (prevalence >= 0.05),
+        "medium (1 to 5 %)": enough & (prevalence >= 0.01) & (prevalence < 0.05),
+        "rare (below 1 %)": enough & (prevalence < 0.01),
+    }
 
 
 def figures(served: Served, found: Replays, reach: float) -> Figures:

@@ -1,7 +1,8 @@
 """What the service says of a stream while it learns from it, kept to throw the coins again."""
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,10 +34,11 @@ class Served:
     positive: NDArray[np.bool_]
     truth: NDArray[np.bool_]
     disagreement: Doubles
+    others: Mapping[str, Doubles] = field(default_factory=dict)  # what other policies said of it, by name
 
 
-def serve(feed: Path, outputs: Path, limit: int, floor: float) -> Served:
-    """Go over a feed as the service would, and keep what it served."""
+def serve(feed: Path, outputs: Path, limit: int, floor: float, others: Sequence[str] = ()) -> Served:
+    """Go over a feed as the service would, and keep what it served, and what other policies would have said."""
     data = divide(feed, outputs, seed=0, order="source", limit=limit)
     budget, policy = Budget(share=SHARE, floor=floor), POLICIES[POLICY]
     settings = LearnerSettings()
@@ -48,7 +50,8 @@ def serve(feed: Path, outputs: Path, limit: int, floor: float) -> Served:
         products = data.stream[start : start + BATCH]
         view = View.of(featurise(products, bits=settings.bits), snapshot)
         disagreement = policy.disagreement(view)
-        kept.append((view.scores, view.scores >= snapshot.thresholds, disagreement))
+        beside = [POLICIES[name].disagreement(view) for name in others]
+        kept.append((view.scores, view.scores >= snapshot.thresholds, disagreement, *beside))
         chance = budget.chances_for(combine(disagreement)).product
         for i, p in enumerate(chance.tolist(), start=start):
             if draw(b"proof", data.name, f"products/0/{i}") < p:
@@ -66,9 +69,15 @@ def serve(feed: Path, outputs: Path, limit: int, floor: float) -> Served:
         if due:
             learner.update(learner.version + 1, due)
             snapshot = learner.snapshot()
-    columns = [np.concatenate(column) for column in zip(*kept, strict=True)]
+    scores, positive, disagreement, *beside = (np.concatenate(column) for column in zip(*kept, strict=True))
     return Served(
-        data.name, floor, columns[0].astype(np.float64), columns[1], data.answers, columns[2].astype(np.float64)
+        data.name,
+        floor,
+        scores.astype(np.float64),
+        positive,
+        data.answers,
+        disagreement.astype(np.float64),
+        {name: said.astype(np.float64) for name, said in zip(others, beside, strict=True)},
     )
 
 

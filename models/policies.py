@@ -66,9 +66,7 @@ class IwalRare:
     name: Final = "iwal-rare"
 
     def disagreement(self, view: View) -> Doubles:
-        common = np.maximum(view.prevalence, _RAREST)
-        weights: Doubles = np.sqrt(common.min(initial=1.0) / common)
-        return Iwal().disagreement(view) * weights
+        return Iwal().disagreement(view) * rarity(view)
 
 
 class IwalNovel:
@@ -103,6 +101,27 @@ class Uncertainty:
         return np.where((place > 0.0) & (place < 1.0), np.clip(bits, 0.0, 1.0), 0.0)
 
 
+class Evidence:
+    """How much an answer would narrow the proof of quality: the root of what it adds to the variance of the F1 served.
+
+    An arrival left to chance p adds (1/p - 1) (y - q)^2 c^2, with c the slope of F1 in true positives, (2 - F1) / D,
+    where it is decided positive, and F1 / D in false negatives elsewhere; D is decided positives plus positives. For a
+    given mean, chances in proportion to the root make the sum least (Neyman 1934). A calibrated score q errs by
+    q (1 - q) in the mean square, and the threshold for the best F1 is half of it. Outputs count relative to what
+    uniform asking would leave, so that each gains alike.
+    """
+
+    name: Final = "evidence"
+
+    def disagreement(self, view: View) -> Doubles:
+        scores = np.clip(view.scores.astype(np.float64), 0.0, 1.0)
+        thresholds = view.snapshot.thresholds.astype(np.float64)
+        half = np.minimum(thresholds, 0.5)  # of an F1, which is at most one, whatever a threshold aims at
+        slope = np.where(scores >= thresholds, 1.0 - half, half)
+        doubt: Doubles = 2.0 * np.sqrt(scores * (1.0 - scores)) * slope * rarity(view)
+        return doubt
+
+
 class LeastPositive:
     """One minus the highest mean score over outputs: what the model has no name for, whatever its members say."""
 
@@ -129,6 +148,13 @@ class Damped:
         return damped
 
 
+def rarity(view: View) -> Doubles:
+    """The root of how rare each output is (K,), the rarest being one."""
+    common = np.maximum(view.prevalence, _RAREST)
+    weights: Doubles = np.sqrt(common.min(initial=1.0) / common)
+    return weights
+
+
 def loss_difference(members: Doubles, clip: Doubles) -> Doubles:
     """Max over two members and both answers of the difference of clipped log losses, in [0, 1], in closed form.
 
@@ -150,7 +176,16 @@ def loss_difference(members: Doubles, clip: Doubles) -> Doubles:
 POLICIES: Final[Mapping[str, Policy]] = MappingProxyType(
     {
         policy.name: policy
-        for policy in (Random(), Iwal(), IwalRare(), IwalNovel(), IwalCal(), Uncertainty(), LeastPositive())
+        for policy in (
+            Random(),
+            Iwal(),
+            IwalRare(),
+            IwalNovel(),
+            IwalCal(),
+            Uncertainty(),
+            LeastPositive(),
+            Evidence(),
+        )
     }
 )
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from models.chance import floor_for
 
 Share = Annotated[float, Field(ge=1e-5, le=1.0)]  # weights are up to twice its inverse, in single precision
-Policy = Literal["random", "iwal", "iwal-rare", "iwal-novel", "iwal-cal", "uncertainty", "least-positive"]
+Policy = Literal["random", "iwal", "iwal-rare", "iwal-novel", "iwal-cal", "uncertainty", "least-positive", "evidence"]
 Positive = Annotated[float, Field(gt=0.0)]
 
 

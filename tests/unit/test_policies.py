@@ -99,6 +99,30 @@ def test_least_positive_goes_by_the_highest_mean_score():
     assert found == pytest.approx(np.array([[0.8, 0.8], [0.1, 0.1]]), abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("score", "threshold", "expected"),
+    [(0.5, 0.2, 0.8), (0.1, 0.2, 0.6 * 0.2), (0.2, 0.2, 0.8 * 0.8), (0.95, 0.9, 0.43589 * 0.5), (0.5, 0.9, 0.5)],
+)
+def test_evidence_is_the_doubt_of_the_score_times_the_slope_of_f1_at_its_decision(score, threshold, expected):
+    members = np.full((1, 1, 2), score, np.float32)
+
+    found = disagreement("evidence", members, np.array([0.1]), thresholds=np.array([threshold], np.float32))
+    assert found[0, 0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_evidence_about_the_rarest_output_counts_in_full():
+    members = np.full((1, 2, 2), 0.3, np.float32)
+
+    (common, rare), *_ = disagreement("evidence", members, np.array([0.4, 0.1]))
+    assert common == pytest.approx(rare / 2)
+
+
+def test_what_is_certain_is_no_evidence():
+    members = np.array([[[0.0, 0.0], [1.0, 1.0]]], np.float32)
+
+    assert disagreement("evidence", members, np.array([0.1, 0.1])) == pytest.approx(0.0, abs=1e-3)
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_disagreement_is_between_nothing_and_one_by_any_policy(policy):
     members = np.concatenate([np.zeros((1, 3, 2)), np.ones((1, 3, 2)), MEMBERS]).astype(np.float32)
