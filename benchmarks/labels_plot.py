@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import matplotlib as mpl
-from labels_count import CEILING, DEFAULT, ENCODED, NAMES, PLAIN, POLICIES, SHOWN, Feed, Name, Report, mean
+from labels_count import CEILING, DEFAULT, ENCODED, NAMELESS, NAMES, PLAIN, POLICIES, SHOWN, Feed, Name, Report, mean
 
 mpl.use("svg")
 from matplotlib import pyplot as plt
@@ -16,6 +16,7 @@ LINES: Final[dict[Name, tuple[str, str, float]]] = {  # colour, dashes, width
     PLAIN: ("#3d8fe0", "-", 1.6),
     DEFAULT: ("#0b5cad", "-", 2.6),
     ENCODED: ("#14304f", "-", 2.0),
+    NAMELESS: ("#0b5cad", "--", 1.6),
     ("askance", "all"): ("#0b5cad", ":", 1.6),
     ("sklearn", "passive"): ("#c0392b", "-", 1.6),
     ("sklearn", "least_positive"): ("#e08e0b", "-", 1.6),
