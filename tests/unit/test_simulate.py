@@ -9,7 +9,7 @@ from models.learner import LearnerSettings
 from service.feeds import BadFeed
 from service.simulate import Trial, load, report, run, simulate
 
-QUICK = LearnerSettings(bits=14, width=8, sketch=8, hidden=16, members=4, batch=32, steps_per_lesson=0.2)
+QUICK = LearnerSettings(names=0.0, bits=14, width=8, sketch=8, hidden=16, members=4, batch=32, steps_per_lesson=0.2)
 TRIAL = Trial(settings=QUICK, share=0.3, policy="random")
 NAMES = ("red", "blue", "shoe", "hat", "never")
 
