@@ -111,6 +111,12 @@ def check(lesson: Lesson, outputs: int) -> None:
         raise ValueError(f"query {lesson.query}: a chance outside (0, 1]")
 
 
+def follow(number: int, version: int) -> None:
+    """Raise ValueError if a batch is not the next one after a version."""
+    if number != version + 1:
+        raise ValueError(f"batch {number} does not follow version {version}")
+
+
 def distinct(outputs: Sequence[str]) -> None:
     """Raise ValueError if an output is named twice."""
     if len(set(outputs)) != len(outputs):

@@ -12,12 +12,23 @@ from models.calibration import Calibration
 from models.counts import Counts
 from models.features import Features, featurise
 from models.hashing import name_hash, uniforms
-from models.lessons import LearnerSettings, Lesson, Progress, bootstrap, bounds, check, distinct, importance, sort_out
+from models.lessons import (
+    LearnerSettings,
+    Lesson,
+    Progress,
+    bootstrap,
+    bounds,
+    check,
+    distinct,
+    follow,
+    importance,
+    sort_out,
+)
 from models.messages import Product
 from models.pickled import packed, unpacked
 from models.replay import Memory
 from models.river_models import Classifier, Maker, dictionaries, said
-from models.state import State, array, digest, names, part, prefixed, tensor, texts
+from models.state import State, array, digest, names, part, places, prefixed, tensor, texts
 from models.table import Floats
 
 _ONE = np.array([name_hash("river")], np.uint64)  # a product counts alike for all outputs
@@ -83,7 +94,7 @@ class RiverLearner:
             ValueError: `number` does not follow the version, or a lesson does not fit; nothing was learnt then.
 
         """
-        self._follow(number)
+        follow(number, self.version)
         for lesson in lessons:
             check(lesson, len(self.outputs))
         known, withdrawn = sort_out(lessons)
@@ -117,10 +128,9 @@ class RiverLearner:
             ValueError: `number` does not follow the version, or an output is named twice.
 
         """
-        self._follow(number)
+        follow(number, self.version)
         distinct(outputs)
-        before = {name: k for k, name in enumerate(self.outputs)}
-        sources = np.asarray([before.get(name, -1) for name in outputs], np.int64)
+        sources = places(outputs, self.outputs)
         self._memory.rearrange(outputs, sources)
         self._counts.rearrange(sources)
         self._calibration.rearrange(sources)
@@ -128,7 +138,7 @@ class RiverLearner:
 
     def recalibrate(self, number: int, keep: int) -> None:
         """Calibrate anew, on the newest `keep` answers alone. Counts as a batch; ValueError if it does not follow."""
-        self._follow(number)
+        follow(number, self.version)
         self._calibration.restart(keep, self._counts.bias())
         self.version, self._latest = number, None
 
@@ -175,10 +185,6 @@ class RiverLearner:
 
     def _parts(self) -> dict[str, Counts | Memory | Calibration]:
         return {"counts": self._counts, "memory": self._memory, "calibration": self._calibration}
-
-    def _follow(self, number: int) -> None:
-        if number != self.version + 1:
-            raise ValueError(f"batch {number} does not follow version {self.version}")
 
     def _forget(self, query: str) -> bool:
         slot = self._memory.slot_of.get(query)

@@ -57,6 +57,12 @@ def digest(state: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
+def places(after: Sequence[str], before: Sequence[str]) -> NDArray[np.int64]:
+    """Where each name of `after` was in `before`, -1 where it was not: the sources that `moved` takes."""
+    stood = {name: place for place, name in enumerate(before)}
+    return np.asarray([stood.get(name, -1) for name in after], np.int64)
+
+
 def moved(values: NDArray[Number], sources: NDArray[np.int64], fill: float, axis: int = 0) -> NDArray[Number]:
     """Rearrange an axis: place i takes what was at `sources[i]`, or `fill` where that is -1."""
     taken = np.take(values, np.maximum(sources, 0), axis=axis) if values.shape[axis] else None

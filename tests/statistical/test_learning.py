@@ -12,7 +12,7 @@ from models.learner import Learner, LearnerSettings, Lesson
 from models.linear import Linear
 from models.messages import Product
 from models.policies import POLICIES
-from models.replay import Reservoir
+from models.reservoir import Reservoir
 from models.view import View
 
 ONE = np.ones(1, np.float32)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from models.replay import Memory, Reservoir
+from models.replay import Memory
+from models.reservoir import Reservoir
 
 NO_FEATURES = (np.zeros(0, np.int64), np.zeros(0, np.float32))
 
