@@ -48,11 +48,11 @@ def compared(reports: list[dict[str, Any]]) -> str:
         return ""
     several = ("even parts",) if len(reports[0]["policies"]) > 1 else ()
     names = (*reports[0]["policies"], *several, "best")
-    shown = ["uniform", "neyman", *(f"{unit}: {name}" for unit in ("product", "output") for name in names)]
+    shown = ["uniform", "neyman", *(f"{unit}: {name}" for unit in ("product", "output") for name in names), "drawn"]
     *_, last = reports[0]["policies"]
     columns = (
         "feed", "outputs", "uniform, with scores", "by choice at most", *(f"whole: {name}" for name in names),
-        *(f"single: {name}" for name in names), f"4 times: {last}, single", "best",
+        *(f"single: {name}" for name in names), f"drawn: {last}, single", f"4 times: {last}, single", "best",
     )  # fmt: skip
     lines = heading(columns)
     for report in reports:

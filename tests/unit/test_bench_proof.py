@@ -41,20 +41,15 @@ def test_chances_of_every_rule_are_within_the_floor_and_one(served):
             asked.append(np.full((stop - start, 1, 5), start % 128 == 0))
 
 
-def test_labels_saved_are_worked_out_as_they_would_be_counted_in_replays(served):
-    policies, replays, figures = (import_module(f"proof_{name}") for name in ("policies", "replays", "figures"))
-    share, runs = replays.SHARE, 1_500
+def test_labels_saved_are_worked_out_as_they_would_be_counted_in_draws(served):
+    policies, runs = import_module("proof_policies"), 1_500
     rows = {name: np.tile(getattr(served, name), (4, 1)) for name in ("scores", "positive", "truth", "disagreement")}
     many = replace(served, **rows)
-    even = np.full((len(many.scores), 1), share)
-    worked_out = policies.times_fewer(even, policies.errors(many) ** 2, policies.uniform_variance(many))
+    chance = policies.chances_of(many.disagreement, "output", many.floor)
+    worked_out = policies.times_fewer(chance, policies.errors(many) ** 2, policies.uniform_variance(many))
 
-    plain = replays.replay(many, runs, 1, rule=replays.uniform, scored=False, watched=False)
-    scored = replays.replay(many, runs, 2, rule=replays.uniform, watched=False)
-    estimates = figures.figures(many, scored, 1.0 / share).f1.estimate
-    counted = figures.sampled_f1(plain).var(axis=1) / estimates.var(axis=1)
     # A variance of 1,500 is off by 3.7 % in one standard error, the quotient of two by 5.2 %; 3.3 of them for 0.1 %.
-    assert worked_out == pytest.approx(counted, rel=0.17)
+    assert worked_out == pytest.approx(policies.times_fewer_drawn(many, chance, runs), rel=0.17)
 
 
 def test_no_chances_do_better_than_the_best(served):
