@@ -62,7 +62,7 @@ bench-labels: $(VENV)/.benched
 bench-ablation: $(VENV)/.benched
 	$(BIN)/python benchmarks/ablation.py $(DATA)
 
-bench-simulate: $(VENV)/.checked
+bench-simulate: $(VENV)/.benched
 	$(BIN)/python benchmarks/simulate_table.py $(DATA)
 
 bench-proof: $(VENV)/.checked
