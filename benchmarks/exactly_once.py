@@ -167,7 +167,7 @@ def judge(run, given, ids):
     ]
     truth = {product.id: labels for product, labels in read_products(given.feed)}
     book = Ledger(run.settings.data_dir, read_only=True)
-    windows = list(progressive(predictions, truth, book.outputs(), given.window))
+    windows = list(progressive(predictions, truth, book.batches.outputs(), given.window))
     balance = book.balance()
     book.close()
     return {

@@ -16,7 +16,8 @@ from safetensors.torch import load, save
 from models.arms import Arm
 from models.lessons import LearnerSettings
 from models.port import Learning
-from service.ledger import Batch, Checkpoint, Ledger
+from service.batches import Batch
+from service.ledger import Checkpoint, Ledger
 from service.ledger_file import LedgerUnusable
 from service.teaching import apply
 
@@ -137,8 +138,8 @@ def resume(
     """
     for checkpoint in ledger.checkpoints(settings):
         state = _read(directory / checkpoint.file, checkpoint.digest)
-        if state is not None and checkpoint.batch <= ledger.last_batch():
-            learner = make(ledger.outputs(until=checkpoint.batch))
+        if state is not None and checkpoint.batch <= ledger.batches.last():
+            learner = make(ledger.batches.outputs(until=checkpoint.batch))
             try:
                 learner.restore(dict(state))
             except (ValueError, LookupError, RuntimeError, TypeError) as error:
@@ -162,7 +163,7 @@ def rebuild(ledger: Ledger, make: Callable[[tuple[str, ...]], Learning], arm: Ar
 
 
 def _born(ledger: Ledger, make: Callable[[tuple[str, ...]], Learning]) -> Learning:
-    first: Batch | None = next(ledger.batches(-1), None)
+    first: Batch | None = next(ledger.batches.after(-1), None)
     if first is None or first.outputs is None:
         raise LedgerUnusable(f"ledger {ledger.path} holds no batch: nothing has run on it yet")
     return make(first.outputs)
@@ -170,6 +171,6 @@ def _born(ledger: Ledger, make: Callable[[tuple[str, ...]], Learning]) -> Learni
 
 def catch_up(learner: Learning, ledger: Ledger, arm: Arm = Arm.ALL) -> Iterator[int]:
     """Let a learner take the batches it has not had, one at a time; yields the number of each."""
-    for batch in ledger.batches(learner.version):
+    for batch in ledger.batches.after(learner.version):
         apply(batch, learner, arm)
         yield batch.number

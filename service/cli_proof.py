@@ -48,7 +48,7 @@ def ledger(
     out.print(table)
     balanced = counted == recounted and counted["issued"] == sum(n for k, n in counted.items() if k != "issued")
     out.print("balance holds" if balanced else f"[red]balance broken[/]: counted {counted}, found {recounted}")
-    if book.last_batch() < 0:
+    if book.batches.last() < 0:
         raise typer.Exit(0 if balanced else FAILED)
     encoders = encoders_of(settings)
     now = restored(settings, book, encoders)
@@ -59,7 +59,9 @@ def ledger(
     if rebuild:
         again = rebuilt(settings, book, encoders).digest()
         same = again == digest
-        out.print(f"rebuilt {book.last_batch()}: {again} ({'the same' if same else '[red]another[/]'})", soft_wrap=True)
+        out.print(
+            f"rebuilt {book.batches.last()}: {again} ({'the same' if same else '[red]another[/]'})", soft_wrap=True
+        )
     rivals = beside(settings, book, encoders)
     for one in book.challenges.running():
         digests = rivals.digests(one.number)
@@ -156,7 +158,8 @@ def explain(
     outputs = outputs_known(settings, book)
     stories = nlargest(most, tell(identity, clients(settings).read, book), key=lambda story: story.at)
     for story in stories:
-        named = outputs if book is None or story.prediction is None else book.outputs(until=story.prediction.model)
+        said = story.prediction
+        named = outputs if book is None or said is None else book.batches.outputs(until=said.model)
         out.print(Panel(escape(_story(story, named)), title=escape(story.arrival), title_align="left"))
     if not stories:
         err.print(f"nothing is known of {escape(repr(identity))}: no product, arrival or query has this id")

@@ -79,4 +79,4 @@ def _story(
         return Story(arrival, prediction, None, (), ())
     query, kept = asked[arrival]
     answers = tuple(Answered(label, at, outcome) for _, label, at, outcome in ledger.answers(query))
-    return Story(arrival, prediction, kept, answers, tuple(ledger.taught_by(query)))
+    return Story(arrival, prediction, kept, answers, tuple(ledger.batches.taught_by(query)))

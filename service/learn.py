@@ -11,9 +11,10 @@ from models.messages import Label, Message, Query, Reason, Tally
 from models.port import Learning
 from models.records import Outgoing, Position, Record
 from producers.topics import MAX_RECORD
+from service.batches import Batch
 from service.deciding import rejected
 from service.drift import Alarm, Change
-from service.ledger import Batch, Kept, Ledger
+from service.ledger import Kept, Ledger
 from service.reacting import Reaction, audit, react
 from service.rivals import Rivals
 from service.teaching import apply
@@ -101,7 +102,7 @@ def learn(
         change = None if reaction is None else joined.change or audit(lessons, ledger, now)
         batches, alarm, promoted, comparing = [], None, False, clock()
         if lessons:
-            number = ledger.add_lessons([(query.id, shares) for query, shares in lessons], now)
+            number = ledger.batches.add_lessons([(query.id, shares) for query, shares in lessons], now)
             batches.append(Batch(number, None, lessons))
             comparing = clock()
             promoted = rivals is not None and rivals.confront(batches[0], learner, ledger, now)

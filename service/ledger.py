@@ -4,7 +4,7 @@ One writer. Everything one step of learning changes is one SQL transaction: the 
 place after them in the log. A batch is written here before the model learns from it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from models.coding import decode, encode
 from models.joining import Outcome, State
 from models.messages import Label, Query
 from models.records import Outgoing, Position
+from service.batches import Batches, shares_of
 from service.challenges import Challenges
 from service.drift import Drift
 from service.embeddings import Embeddings
@@ -28,15 +29,6 @@ class Kept(NamedTuple):
     query: Query
     state: State
     shares: Mapping[str, float]
-
-
-class Batch(NamedTuple):
-    """One numbered step of the model: new outputs, lessons as (query, shares of yes), or a new calibration."""
-
-    number: int
-    outputs: tuple[str, ...] | None
-    lessons: tuple[tuple[Query, Mapping[str, float]], ...]
-    keep: int | None = None  # the newest answers that are calibrated on from then on
 
 
 class Checkpoint(NamedTuple):
@@ -56,6 +48,7 @@ class Ledger:
         self._sql, self.path = self._file.sql, self._file.path
         self.traffic, self.evidence = Traffic(self._sql), Evidence(self._sql)
         self.challenges, self.drift = Challenges(self._sql), Drift(self._sql)
+        self.batches = Batches(self._sql, self.evidence, self.drift)
         self.embeddings = Embeddings(self._sql, None if read_only else self._file.transaction)
         self.transaction, self.close = self._file.transaction, self._file.close
 
@@ -103,14 +96,14 @@ class Ledger:
     def query(self, identity: str) -> Kept | None:
         """Return a query, or None if unknown."""
         row = self._sql.execute("SELECT body, state, shares FROM queries WHERE id = ?", (identity,)).fetchone()
-        return None if row is None else Kept(decode(Query, row[0], limit=len(row[0])), State(row[1]), _shares(row[2]))
+        return None if row is None else Kept(decode(Query, row[0], limit=len(row[0])), State(row[1]), shares_of(row[2]))
 
     def move(self, identity: str, state: State, shares: Mapping[str, float]) -> None:
         """Set a query's state and what it teaches; an evaluated query changes what is known of the quality."""
         row = self._sql.execute("SELECT epoch, body, shares FROM queries WHERE id = ?", (identity,)).fetchone()
         if row is not None and row[0] is not None:
             query = decode(Query, row[1], limit=len(row[1]))
-            self.evidence.change(query, row[0], _shares(row[2]), shares)
+            self.evidence.change(query, row[0], shares_of(row[2]), shares)
         statement = "UPDATE queries SET state = ?, shares = ? WHERE id = ?"
         self._sql.execute(statement, (state, msgspec.msgpack.encode(shares), identity))
 
@@ -134,52 +127,6 @@ class Ledger:
         statement = "SELECT place, body, received_at, outcome FROM answers WHERE query = ? ORDER BY place"
         rows = self._sql.execute(statement, (query,))
         return [(place, decode(Label, body), at, Outcome(outcome)) for place, body, at, outcome in rows]
-
-    # Batches: the write-ahead log of the model
-
-    def last_batch(self) -> int:
-        """Number of the newest batch; -1 in an empty ledger."""
-        return int(self._sql.execute("SELECT ifnull(max(number), -1) FROM batches").fetchone()[0])
-
-    def add_lessons(self, lessons: Iterable[tuple[str, Mapping[str, float]]], at: float) -> int:
-        """Write the next batch of lessons; return its number."""
-        number = self._add_batch(None, at)
-        rows = [(number, i, query, msgspec.msgpack.encode(shares)) for i, (query, shares) in enumerate(lessons)]
-        self._sql.executemany("INSERT INTO lessons VALUES (?, ?, ?, ?)", rows)
-        return number
-
-    def add_outputs(self, outputs: tuple[str, ...], at: float) -> int:
-        """Write a change of the model's outputs as the next batch, evaluated anew from then on; return its number."""
-        self.evidence.open_epoch(outputs, "outputs changed" if self.evidence.epoch() else "first outputs", at)
-        return self._add_batch(msgspec.msgpack.encode(outputs), at)
-
-    def _add_batch(self, outputs: bytes | None, at: float) -> int:
-        number = self.last_batch() + 1
-        self._sql.execute("INSERT INTO batches VALUES (?, ?, ?)", (number, outputs, at))
-        return number
-
-    def batches(self, after: int) -> Iterator[Batch]:
-        """All batches after number `after`, in order."""
-        statement = "SELECT number, outputs FROM batches WHERE number > ? ORDER BY number"
-        for number, outputs in self._sql.execute(statement, (after,)).fetchall():
-            rows = self._sql.execute(
-                "SELECT body, lessons.shares FROM lessons JOIN queries ON queries.id = query"
-                " WHERE batch = ? ORDER BY place",
-                (number,),
-            )
-            lessons = tuple((decode(Query, body, limit=len(body)), _shares(shares)) for body, shares in rows)
-            names = None if outputs is None else msgspec.msgpack.decode(outputs, type=tuple[str, ...])
-            yield Batch(number, names, lessons, self.drift.keep(number))
-
-    def outputs(self, until: int | None = None) -> tuple[str, ...]:
-        """The model's outputs after batch `until` (default: the newest); empty in an empty ledger."""
-        statement = "SELECT outputs FROM batches WHERE outputs NOT NULL AND number <= ? ORDER BY number DESC LIMIT 1"
-        row = self._sql.execute(statement, (self.last_batch() if until is None else until,)).fetchone()
-        return () if row is None else msgspec.msgpack.decode(row[0], type=tuple[str, ...])
-
-    def taught_by(self, query: str) -> list[int]:
-        """Batches that learnt from a query."""
-        return [n for (n,) in self._sql.execute("SELECT batch FROM lessons WHERE query = ? ORDER BY batch", (query,))]
 
     # Counts
 
@@ -246,7 +193,3 @@ def place_of(arrival: str) -> tuple[str, int, int]:
     if len(parts) == 3 and parts[1].isdecimal() and parts[2].isdecimal():
         return parts[0], int(parts[1]), int(parts[2])
     return arrival, -1, -1
-
-
-def _shares(packed: bytes | None) -> dict[str, float]:
-    return {} if packed is None else msgspec.msgpack.decode(packed, type=dict[str, float])

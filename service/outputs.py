@@ -28,7 +28,7 @@ def outputs_of(settings: Settings) -> tuple[str, ...]:
 
 def outputs_known(settings: Settings, ledger: Ledger | None) -> tuple[str, ...]:
     """The outputs the ledger has, else those of the settings, else none."""
-    if ledger is not None and (known := ledger.outputs()):
+    if ledger is not None and (known := ledger.batches.outputs()):
         return known
     return outputs_of(settings) if settings.outputs or settings.outputs_file else ()
 
@@ -40,7 +40,7 @@ def settle_outputs(ledger: Ledger, wanted: tuple[str, ...], confirmed: tuple[str
         Misconfigured: an output would be dropped with all it has learnt, unconfirmed.
 
     """
-    known = ledger.outputs()
+    known = ledger.batches.outputs()
     removed = [output for output in known if output not in wanted]
     if unconfirmed := [output for output in removed if output not in confirmed]:
         raise Misconfigured(
@@ -54,4 +54,4 @@ def settle_outputs(ledger: Ledger, wanted: tuple[str, ...], confirmed: tuple[str
     )
     if arranged != known:
         with ledger.transaction():
-            ledger.add_outputs(arranged, time.time())
+            ledger.batches.add_outputs(arranged, time.time())

@@ -39,7 +39,7 @@ def heed(ledger: Ledger, configured: Recipe, *, savings: bool, now: float) -> bo
         for one in ledger.challenges.running():
             if one.against != serves or (one.kind is Kind.SAVINGS and not savings):
                 outcome = Outcome.STOPPED if one.against == serves else Outcome.OVERTAKEN
-                ledger.challenges.end(one.number, outcome, ledger.last_batch())
+                ledger.challenges.end(one.number, outcome, ledger.batches.last())
         if _amiss(ledger, configured, savings=savings):
             ledger.challenges.start(Kind.SAVINGS, serves, serves, now)
     return True
@@ -54,7 +54,7 @@ def _amiss(ledger: Ledger, configured: Recipe, *, savings: bool) -> bool:
 
 def _heed(ledger: Ledger, configured: Recipe, request: Request, now: float) -> None:
     candidate = next((one for one in ledger.challenges.running() if one.kind is Kind.CANDIDATE), None)
-    batch, stack = ledger.last_batch(), served(ledger, configured)
+    batch, stack = ledger.batches.last(), served(ledger, configured)
     if request.what is Wish.START and request.recipe is not None and candidate is None and request.recipe != stack[-1]:
         number = ledger.challenges.start(Kind.CANDIDATE, request.recipe, stack[-1], now)
         log.info("candidate_started", candidate=number, model=request.recipe.changes(), seed=request.recipe.seed)
@@ -63,7 +63,7 @@ def _heed(ledger: Ledger, configured: Recipe, request: Request, now: float) -> N
         log.info("candidate_stopped", candidate=candidate.number)
     elif request.what is Wish.BACK and len(stack) > 1:
         ledger.challenges.choose(Choice(batch, None, configured, now))
-        ledger.evidence.open_epoch(ledger.outputs(), ROLLED_BACK, now)
+        ledger.evidence.open_epoch(ledger.batches.outputs(), ROLLED_BACK, now)
         log.info("rolled_back", batch=batch, model=stack[-2].changes(), seed=stack[-2].seed)
     else:
         log.warning("request_passed_over", what=request.what.value, why="it was done already, or no longer can be")

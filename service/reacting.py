@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from models.messages import Query
 from models.port import Serving
 from models.watched import Yardstick
+from service.batches import Batch
 from service.drift import Alarm, Change, Drift
 from service.drift_settings import DriftSettings
-from service.ledger import Batch, Ledger
+from service.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ def audit(lessons: Iterable[tuple[Query, Mapping[str, float]]], ledger: Ledger, 
     change = None
     for query, shares in lessons:
         draw = query.because.draw
-        if shares and draw is not None and draw < query.because.floor and not ledger.taught_by(query.id):
+        if shares and draw is not None and draw < query.because.floor and not ledger.batches.taught_by(query.id):
             wrong = any((share > 0.5) != (output in query.positive) for output, share in shares.items())
             change = ledger.drift.audited(wrong=wrong, at=now) or change
     return change
@@ -62,8 +63,8 @@ def audit(lessons: Iterable[tuple[Query, Mapping[str, float]]], ledger: Ledger, 
 
 def react(change: Change, reaction: Reaction, ledger: Ledger, now: float) -> tuple[Alarm, Batch | None]:
     """Enter the reaction in the ledger, in the transaction of the step; the batch is for the model to take after it."""
-    number = ledger.add_lessons((), now) if reaction.keep else None
+    number = ledger.batches.add_lessons((), now) if reaction.keep else None
     if reaction.epoch:
-        ledger.evidence.open_epoch(ledger.outputs(), str(change), change.at)
+        ledger.evidence.open_epoch(ledger.batches.outputs(), str(change), change.at)
     alarm = ledger.drift.react(change, arrivals=reaction.arrivals, batch=number, keep=reaction.keep)
     return alarm, None if number is None else Batch(number, None, (), reaction.keep)

@@ -13,11 +13,12 @@ from models.contrast import Contrast, better, difference, losses, whole_chance
 from models.joining import as_targets
 from models.messages import Product
 from models.port import Learning
+from service.batches import Batch
 from service.challenges import Challenge, Kind, Outcome
 from service.checkpoints import catch_up, fingerprint, resume
 from service.encoders import Encoders, Kept
 from service.kinds import new_learner
-from service.ledger import Batch, Ledger
+from service.ledger import Ledger
 from service.recipes import Choice, Recipe
 from service.report import ALPHA
 from service.teaching import apply
@@ -85,11 +86,11 @@ class Rivals:
 
     def anew(self, ledger: Ledger, challenge: Challenge) -> tuple[tuple[str, ...], tuple[Contrast, ...]]:
         """Digests and sums of a challenge that runs, as they follow from the ledger alone: all is learnt again."""
-        names = ledger.outputs(until=0)
+        names = ledger.batches.outputs(until=0)
         serving = self.maker(ledger, challenge.against)(names)
         arms = {arm: self.maker(ledger, challenge.recipe)(names) for arm in ARMS[challenge.kind]}
         begun = challenge._replace(contrasts=())
-        for batch in ledger.batches(0):
+        for batch in ledger.batches.after(0):
             if challenge.first is not None and batch.number >= challenge.first:
                 answers = unseen(batch, ledger.challenges.first_taught(batch.number), serving.outputs)
                 if answers is not None:

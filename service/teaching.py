@@ -2,7 +2,7 @@
 
 from models.arms import Arm, lesson_for
 from models.port import Learning
-from service.ledger import Batch
+from service.batches import Batch
 
 
 def apply(batch: Batch, learner: Learning, arm: Arm = Arm.ALL) -> int:

@@ -150,7 +150,7 @@ def test_the_audit_with_another_key_names_what_does_not_hold(askance):
 
 def test_a_product_is_explained_to_its_batch(there, askance):
     with closing(Ledger(there / "data", read_only=True)) as ledger:
-        (query, _), *_ = next(batch.lessons for batch in ledger.batches(0) if batch.lessons)
+        (query, _), *_ = next(batch.lessons for batch in ledger.batches.after(0) if batch.lessons)
 
     status, text = askance("explain", query.product.id)
 

@@ -384,7 +384,7 @@ def test_unanswered_queries_expire_and_their_late_answers_are_kept_but_not_learn
     shop.serve()
 
     with closing(Ledger(shop.settings.data_dir, read_only=True)) as ledger:
-        assert (expired, ledger.outcomes(), ledger.last_batch()) == (60, {"expired": 60}, 0)
+        assert (expired, ledger.outcomes(), ledger.batches.last()) == (60, {"expired": 60}, 0)
 
 
 def test_withdrawn_queries_are_closed(shop):

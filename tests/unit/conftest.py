@@ -24,9 +24,9 @@ class Desk:
     def __init__(self, folder, outputs=OUTPUTS):
         self.folder = folder
         self.ledger = Ledger(folder)
-        if self.ledger.last_batch() < 0:
+        if self.ledger.batches.last() < 0:
             with self.ledger.transaction():
-                self.ledger.add_outputs(outputs, 0.0)
+                self.ledger.batches.add_outputs(outputs, 0.0)
         self.learner = Learner(outputs, SMALL, seed=0)
         self.offsets = itertools.count()
         self.told = {}

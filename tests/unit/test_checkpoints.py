@@ -112,7 +112,7 @@ def test_a_new_output_keeps_what_the_others_learnt(desk):
     teach(desk, 0, 8)
     before = desk.learner.snapshot()
     with desk.ledger.transaction():
-        desk.ledger.add_outputs((*desk.learner.outputs, "blue"), 1.0)
+        desk.ledger.batches.add_outputs((*desk.learner.outputs, "blue"), 1.0)
 
     again = restored(desk).learner
 

@@ -266,7 +266,7 @@ def test_other_outputs_are_evaluated_by_themselves(desk, new_desk):
     desk.ledger.close()
     renewed = new_desk()
     with renewed.ledger.transaction():
-        renewed.ledger.add_outputs(("red", "new"), 1.05e9)
+        renewed.ledger.batches.add_outputs(("red", "new"), 1.05e9)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SCORES, "new", 0.25)
         renewed.tell(tally(renewed, 10, 14, 0, outputs=("red", "new"), at=1.1e9), tally(renewed, 15, 16, 0))

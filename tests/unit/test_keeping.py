@@ -144,7 +144,7 @@ from service.metrics import Metrics
 folder = Path({folder!r})
 ledger = Ledger(folder)
 with ledger.transaction():
-    ledger.add_outputs(("a", "b"), 1.0)
+    ledger.batches.add_outputs(("a", "b"), 1.0)
 registry = CollectorRegistry()
 metrics = Metrics(registry, ("a", "b"), version="0")
 keeper = Keeper(directory=folder / "checkpoints", settings="s", kept=2, every=Every(1.0), batch=None)

@@ -215,7 +215,7 @@ def test_every_order_keeps_the_balance_and_rebuilds_to_the_same_model(desk, orde
 
 def test_the_weight_comes_from_the_ledger(desk):
     desk.tell(desk.query("q1", chance=0.25), desk.label("q1", answers=YES))
-    (batch,) = desk.ledger.batches(0)
+    (batch,) = desk.ledger.batches.after(0)
 
     assert (batch.lessons[0][0].chance, dict(batch.lessons[0][1])) == (0.25, TAUGHT)
 
@@ -239,12 +239,12 @@ def test_a_step_that_fails_before_its_end_leaves_nothing(desk):
     desk.tell(desk.query("q1"))
     desk.ledger.close()
     desk.ledger = Powerless(desk.folder)
-    before = (desk.ledger.balance(), desk.ledger.last_batch(), dict(desk.ledger.position("g").offsets))
+    before = (desk.ledger.balance(), desk.ledger.batches.last(), dict(desk.ledger.position("g").offsets))
 
     with pytest.raises(RuntimeError):
         desk.tell(desk.label("q1", answers=YES))
 
-    assert (desk.ledger.balance(), desk.ledger.last_batch(), dict(desk.ledger.position("g").offsets)) == before
+    assert (desk.ledger.balance(), desk.ledger.batches.last(), dict(desk.ledger.position("g").offsets)) == before
 
 
 def test_learning_moves_the_scores(desk):

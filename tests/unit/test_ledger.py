@@ -60,7 +60,7 @@ def test_an_older_ledger_is_brought_up_to_date_by_its_writer(desk, new_desk):
 
     again = new_desk()
 
-    assert (again.ledger.last_batch(), again.ledger.challenges.running()) == (1, [])
+    assert (again.ledger.batches.last(), again.ledger.challenges.running()) == (1, [])
 
 
 @pytest.mark.parametrize("how", ["read_only", "beside"])
@@ -105,7 +105,7 @@ def test_a_damaged_file_is_refused_not_half_read(desk):
 def read_all(folder):
     with closing(Ledger(folder)) as ledger:
         ledger.recount()
-        list(ledger.batches(-1))
+        list(ledger.batches.after(-1))
 
 
 UNPRIVILEGED = """
