@@ -25,7 +25,8 @@ from producers.sqlite import FILE, SqliteWriter
 from producers.topics import MAX_RECORD, Topic, topics
 from service.allowance import Allowance
 from service.checkpoints import fingerprint
-from service.deciding import MOST_TERMS, Asking
+from service.deciding import Asking
+from service.decisions import MOST_TERMS
 from service.http import Health
 from service.keeping import Every, Keeper
 from service.learners import encoders_of, restored, rivals_of

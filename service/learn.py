@@ -11,7 +11,7 @@ from models.port import Learning
 from models.records import Outgoing, Position, Record
 from producers.topics import MAX_RECORD
 from service.batches import Batch
-from service.deciding import rejected
+from service.decisions import rejected
 from service.drift import Alarm
 from service.joining import Taken, join
 from service.ledger import Ledger

@@ -16,7 +16,8 @@ from models.port import Serving
 from models.records import Outgoing, Record
 from models.view import View
 from models.watched import Yardstick
-from service.deciding import Asking, Decided, predictions, queries, rejected, tallies
+from service.deciding import Asking
+from service.decisions import Decided, predictions, queries, rejected, tallies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +76,25 @@ def score(
     times.append(clock())
     judged = asking.judge(view, scale)
     draws = np.array([draw(asking.key, asking.stream, place.arrival) for place in places], dtype=np.float64)
-    decided = Decided(scores, scores >= snapshot.thresholds, judged, draws, judged.chances.asked(draws), measured)
+    decided = Decided(
+        products=products,
+        places=places,
+        snapshot=snapshot,
+        asking=asking,
+        at=now,
+        scores=scores,
+        positive=scores >= snapshot.thresholds,
+        judged=judged,
+        draws=draws,
+        asked=judged.chances.asked(draws),
+        measured=measured,
+    )
     times.append(clock())
     outgoing = [
         *(rejected(record, error) for record, error in rejections),
-        *predictions(products, places, decided, snapshot, asking, now),
-        *queries(products, places, decided, snapshot, asking, now),
-        *tallies(places, decided, snapshot, asking, now, yardstick),
+        *predictions(decided),
+        *queries(decided),
+        *tallies(decided, yardstick),
     ]
     times.append(clock())
     stages = ("decode", "featurise", "classify", "watch", "decide", "encode")

@@ -1,0 +1,147 @@
+"""What was decided about arrivals, as records: predictions, queries, rejections, tallies."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.chance import Chances, query_id
+from models.coding import Malformed, encode, reject
+from models.messages import Because, OutputTally, Prediction, Product, Query, Tally
+from models.port import Serving
+from models.records import Outgoing, Record
+from models.watched import Yardstick
+from service.deciding import Asking, Judged
+
+MOST_TERMS: Final = 100  # outputs whose terms a query explains
+KEY_KEPT: Final = 1_000  # bytes of the key of a record that is turned away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What was decided about each of n arrivals, by which model and rule, and when."""
+
+    products: Sequence[Product]
+    places: Sequence[Record]  # where each came from
+    snapshot: Serving
+    asking: Asking
+    at: float  # seconds since 1970
+    scores: NDArray[np.float32]  # (n, K)
+    positive: NDArray[np.bool_]  # (n, K)
+    judged: Judged
+    draws: NDArray[np.float64]  # (n,)
+    asked: NDArray[np.bool_]  # (n,)
+    measured: NDArray[np.float64] | None = None  # (n, signals) of drift, if it is watched for
+
+
+def predictions(decided: Decided) -> Iterator[Outgoing]:
+    """One for each arrival, in their order."""
+    snapshot = decided.snapshot
+    rows, columns = np.nonzero(decided.positive)
+    positive: list[dict[str, float]] = [{} for _ in decided.products]
+    for i, k, value in zip(rows.tolist(), columns.tolist(), decided.scores[rows, columns].tolist(), strict=True):
+        positive[i][snapshot.outputs[k]] = value
+    chances, draws, asked = decided.judged.chances.product.tolist(), decided.draws.tolist(), decided.asked.tolist()
+    packed = decided.scores.astype("<f4", copy=False)
+    for i, (product, place) in enumerate(zip(decided.products, decided.places, strict=True)):
+        prediction = Prediction(
+            product=product.id,
+            arrival=place.arrival,
+            model=snapshot.version,
+            policy=decided.asking.policy.name,
+            scores=packed[i].tobytes(),
+            positive=positive[i],
+            chance=chances[i],
+            draw=draws[i],
+            asked=asked[i],
+            at=decided.at,
+        )
+        yield Outgoing("predictions", product.id.encode(), encode(prediction))
+
+
+def rejected(record: Record, error: Malformed) -> Outgoing:
+    """The rejection of a record, bounded whatever the record is."""
+    return Outgoing("rejections", record.key and record.key[:KEY_KEPT], encode(reject(record, error)))
+
+
+def queries(decided: Decided) -> Iterator[Outgoing]:
+    """One for each arrival that is asked about, in their order."""
+    snapshot, asking = decided.snapshot, decided.asking
+    chances = decided.judged.chances
+    outputs = chances.asked_outputs(decided.draws, len(snapshot.outputs))
+    for i in np.flatnonzero(decided.asked).tolist():
+        arrival = decided.places[i].arrival
+        identity = query_id(asking.stream, arrival)
+        asked = np.flatnonzero(outputs[i])
+        query = Query(
+            id=identity,
+            arrival=arrival,
+            product=decided.products[i],
+            ask=[snapshot.outputs[k] for k in asked],
+            chance=_chance(chances, i, asked, snapshot.outputs),
+            scores=decided.scores[i].astype("<f4", copy=False).tobytes(),
+            positive=[snapshot.outputs[k] for k in np.flatnonzero(decided.positive[i])],
+            model=snapshot.version,
+            policy=asking.policy.name,
+            because=_because(decided, i, asked),
+            priority=float(decided.judged.combined[i]),
+            asked_at=decided.at,
+            expires_at=decided.at + asking.expires,
+        )
+        yield Outgoing("queries", identity.encode(), encode(query))
+
+
+def _chance(chances: Chances, i: int, asked: NDArray[np.intp], outputs: Sequence[str]) -> dict[str, float] | float:
+    if chances.outputs is None:
+        return float(chances.product[i])
+    return {outputs[k]: float(chances.outputs[i, k]) for k in asked}
+
+
+def _because(decided: Decided, i: int, asked: NDArray[np.intp]) -> Because:
+    judged, snapshot, asking = decided.judged, decided.snapshot, decided.asking
+    assert judged.chances.scales is not None
+    strongest = asked[np.argsort(-judged.disagreement[i, asked], kind="stable")[:MOST_TERMS]].tolist()
+    return Because(
+        disagreement={snapshot.outputs[k]: float(judged.disagreement[i, k]) for k in strongest},
+        combined=float(judged.combined[i]),
+        floor=asking.p_min,
+        scale=float(judged.chances.scales[i]),
+        share=asking.share_now(snapshot.outputs),
+        threshold={snapshot.outputs[k]: float(snapshot.thresholds[k]) for k in strongest},
+        draw=float(decided.draws[i]),
+        finished=[name for name in snapshot.outputs if name in asking.finished][:MOST_TERMS],
+    )
+
+
+def tallies(decided: Decided, yardstick: Yardstick | None = None) -> Iterator[Outgoing]:
+    """One for each partition that arrivals came from, with the signals of drift if a yardstick has measured them."""
+    places, snapshot = decided.places, decided.snapshot
+    by_partition: dict[tuple[str, int], list[int]] = {}
+    for i, place in enumerate(places):
+        by_partition.setdefault((place.topic, place.partition), []).append(i)
+    for (topic, partition), rows in by_partition.items():
+        scores, positive = decided.scores[rows].astype(np.float64), decided.positive[rows]
+        counts = positive.sum(axis=0).tolist()
+        above = np.where(positive, scores, 0.0).sum(axis=0).tolist()
+        below = np.where(positive, 0.0, scores).sum(axis=0).tolist()
+        tally = Tally(
+            topic=topic,
+            partition=partition,
+            first=places[rows[0]].offset,
+            last=places[rows[-1]].offset,
+            model=snapshot.version,
+            policy=decided.asking.policy.name,
+            n=len(rows),
+            asked=int(decided.asked[rows].sum()),
+            chance=float(decided.judged.chances.product[rows].sum()),
+            scale=decided.judged.scale,
+            outputs={
+                name: OutputTally(positive=n, mass_positive=yes, mass_negative=no)
+                for name, n, yes, no in zip(snapshot.outputs, counts, above, below, strict=True)
+            },
+            signals=(None if yardstick is None or decided.measured is None else yardstick.told(decided.measured[rows])),
+            at=decided.at,
+        )
+        yield Outgoing("tallies", f"{topic}/{partition}".encode(), encode(tally))
