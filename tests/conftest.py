@@ -16,6 +16,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
 with warnings.catch_warnings():  # the client reads its own files in a way that Python has deprecated
     warnings.filterwarnings("ignore", r"(read|open)_text is deprecated", DeprecationWarning)
@@ -136,6 +137,15 @@ def collect():
 def _quiet_client():
     # What the client says keeps alive what it speaks of, sockets too.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+@pytest.fixture
+def one_thread():
+    """Sums in the same order, so that a model is the same bit for bit."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

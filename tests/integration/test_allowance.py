@@ -1,6 +1,5 @@
 """The service keeps to a number of labels an hour, however fast the feed comes."""
 
-import threading
 import time
 from contextlib import closing
 
@@ -16,18 +15,9 @@ from service.assembly import clients, log_opener, make_service
 from service.loop import run
 from service.reading import in_order, read_topic
 from service.settings import read_settings
+from shared.turns import Turns
 
 PER_MINUTE, MINUTES, LABELS = 10, 90, 60.0
-
-
-class Turns(threading.Event):
-    """Stops the loop after so many looks at it."""
-
-    left = 2 * MINUTES
-
-    def is_set(self):
-        self.left -= 1
-        return self.left < 0
 
 
 def test_labels_an_hour_are_met(tmp_path):
@@ -44,7 +34,7 @@ def test_labels_an_hour_are_met(tmp_path):
             writer.publish([Outgoing("products", one.id.encode(), encode(one)) for one in products], None)
     service = make_service(settings, CollectorRegistry())
 
-    run(service, log_opener(settings, service.ledger), Turns())
+    run(service, log_opener(settings, service.ledger), Turns(2 * MINUTES))
     service.ledger.close()
 
     said = in_order(read_topic(clients(settings).read, "predictions"))

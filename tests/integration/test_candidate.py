@@ -2,7 +2,6 @@
 
 import json
 import sys
-import threading
 from contextlib import closing
 from dataclasses import replace
 
@@ -23,6 +22,7 @@ from service.loop import run
 from service.promotion import served
 from service.recipes import recipe
 from service.settings import read_settings
+from shared.turns import Turns
 
 PRODUCTS = 300
 SETTINGS = {
@@ -33,18 +33,6 @@ SETTINGS = {
 }  # fmt: skip
 BAD = {"model.cost": 0.0001, "model.mix": 0.0, "model.calibration": "none"}  # never departs from what is common
 BETTER = ("--set", "model.cost=30")
-
-
-class Turns(threading.Event):
-    """Stops the loop after so many looks at it."""
-
-    def __init__(self, turns):
-        super().__init__()
-        self.left = turns
-
-    def is_set(self):
-        self.left -= 1
-        return self.left < 0
 
 
 class Killed(BaseException):

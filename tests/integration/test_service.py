@@ -4,7 +4,6 @@ import itertools
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from contextlib import closing
@@ -30,6 +29,7 @@ from service.ledger import Ledger
 from service.loop import run
 from service.reading import in_order, read_topic
 from service.settings import Misconfigured, read_settings
+from shared.turns import Turns
 
 OUTPUTS = ("red", "shoe", "rare")
 PRODUCTS = 60
@@ -37,18 +37,6 @@ SMALL = {
     "model.bits": 12, "model.width": 8, "model.sketch": 8, "model.hidden": 16, "model.members": 2, "model.memory": 200,
     "model.batch": 16, "model.rehearsals": 2,
 }  # fmt: skip
-
-
-class Turns(threading.Event):
-    """Stops the loop after so many looks at it, or when somebody sets it."""
-
-    def __init__(self, turns):
-        super().__init__()
-        self.left = turns
-
-    def is_set(self):
-        self.left -= 1
-        return self.left < 0 or super().is_set()
 
 
 class Killed(BaseException):
