@@ -1,6 +1,5 @@
 """Commands that answer "how do you know?": ledger, audit, explain, quality."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,6 @@ from rich.panel import Panel
 from rich.table import Table
 
 from service.cli import FAILED, Config, DataDir, Kafka, Sets, app, err, out, settings_from
-from service.explain import Story, scores_of
 
 
 @app.command()
@@ -148,6 +146,7 @@ def explain(
     from service.ledger import Ledger
     from service.ledger_file import LedgerUnusable
     from service.outputs import outputs_known
+    from service.telling import told
 
     settings = settings_from(config, data_dir=data_dir, kafka=kafka, sets=sets)
     try:
@@ -160,48 +159,10 @@ def explain(
     for story in stories:
         said = story.prediction
         named = outputs if book is None or said is None else book.batches.outputs(until=said.model)
-        out.print(Panel(escape(_story(story, named)), title=escape(story.arrival), title_align="left"))
+        out.print(Panel(escape(told(story, named)), title=escape(story.arrival), title_align="left"))
     if not stories:
         err.print(f"nothing is known of {escape(repr(identity))}: no product, arrival or query has this id")
         raise typer.Exit(FAILED)
-
-
-def _when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
-
-
-def _story(story: Story, outputs: tuple[str, ...]) -> str:
-    lines = []
-    if said := story.prediction:
-        lines += [
-            f"product    {said.product}",
-            f"predicted  {_when(said.at)} by model {said.model}, policy {said.policy}",
-            "positive   " + (", ".join(f"{k} {v:.2f}" for k, v in said.positive.items()) or "none"),
-            "scores     " + ", ".join(f"{k} {v:.3f}" for k, v in list(scores_of(said, outputs).items())[:8]),
-            f"chance     {said.chance:.4f}, draw {said.draw:.4f}: {'asked' if said.asked else 'not asked'}",
-        ]
-    if no := story.rejection:
-        lines.append(f"rejected   {no.reason}: {no.detail}")
-    if story.kept is not None:
-        query, because = story.kept.query, story.kept.query.because
-        terms = sorted(because.disagreement.items(), key=lambda pair: -pair[1])[:5]
-        lines += [
-            f"query      {query.id}: {story.kept.state}",
-            f"asked      {_when(query.asked_at)}, until {_when(query.expires_at)}",
-            f"because    floor {because.floor}, scale {because.scale:.3f}, combined {because.combined:.4f}; most: "
-            + ", ".join(f"{k} {v:.3f}" for k, v in terms),
-        ]
-        for label, at, outcome in story.answers:
-            yes = [k for k, v in label.answers.items() if v]
-            unsure = [k for k, v in label.answers.items() if v is None]
-            text = "skipped" if label.skipped else "withdrawn" if label.deleted else f"yes: {', '.join(yes) or 'none'}"
-            lines.append(
-                f"answer     {_when(at)} {label.annotator}, {outcome}: {text}"
-                + (f"; unsure: {', '.join(unsure)}" if unsure else "")
-            )
-        batches = ", ".join(map(str, story.batches))
-        lines.append(f"learnt     {f'in batch {batches}' if batches else 'not yet'}")
-    return "\n".join(lines)
 
 
 @app.command()

@@ -140,6 +140,21 @@ def _quiet_client():
 
 
 @pytest.fixture
+def askance(monkeypatch, capsys):
+    """Run a command in this process; its exit status and all it printed."""
+    from service.cli import main
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["askance", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return ended.value.code or 0, printed.out + printed.err
+
+    return run
+
+
+@pytest.fixture
 def one_thread():
     """Sums in the same order, so that a model is the same bit for bit."""
     threads = torch.get_num_threads()

@@ -4,18 +4,16 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from service.catalogue import OUTPUTS, write_feed
 from service.ledger import Ledger
 from service.ledger_file import LedgerUnusable
+from shared.commands import SCRIPT, script
 
-SCRIPT = Path(sys.executable).with_name("askance")
 PRODUCTS = 300
 
 pytestmark = pytest.mark.slow
@@ -81,27 +79,6 @@ def wait(condition, seconds=60):
     while not (met := condition()) and time.monotonic() < until:
         time.sleep(0.1)
     return met
-
-
-def script(*words):
-    done = subprocess.run([SCRIPT, *map(str, words)], capture_output=True, text=True, timeout=90, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
-@pytest.fixture
-def askance(monkeypatch, capsys):
-    """Run a command in this process; its exit status and all it printed."""
-    import service.cli_proof  # noqa: F401 - adds its commands
-    from service.cli import main
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["askance", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out + printed.err
-
-    return run
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +12,9 @@ import service.cli_proof
 import service.cli_report
 import service.cli_trials  # noqa: F401 - each adds its commands
 from service.catalogue import write_feed
-from service.cli import app, main
+from service.cli import app
+from shared.commands import script
 
-SCRIPT = Path(sys.executable).with_name("askance")
 GROUP = typer.main.get_command(app)
 COMMANDS = sorted(GROUP.commands)
 
@@ -26,26 +24,6 @@ def _bare_environment(monkeypatch, tmp_path):
     for name in ("ASKANCE_CONFIG", "ASKANCE_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def askance(monkeypatch, capsys):
-    """Run a command in this process; its exit status and all it printed."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["askance", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out + printed.err
-
-    return run
-
-
-def script(*words, timeout=90):
-    """Run the installed script in a process of its own."""
-    done = subprocess.run([SCRIPT, *map(str, words)], capture_output=True, text=True, timeout=timeout, check=False)
-    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
