@@ -20,8 +20,8 @@ Doubles = NDArray[np.float64]
 
 LEAST_ANSWERED: Final = 0.2  # an answered share below this is not corrected further
 FIRST_GUESS: Final = (1_000.0, 2_000.0)  # of the variance on both sides; good for several real feeds, right for any
-_LEAST: Final = 1e-9  # a floor so low that bounds say nothing
-_AHEAD: Final = 20_000.0  # arrivals for which bounds are made tightest
+LEAST_FLOOR: Final = 1e-9  # a floor so low that bounds say nothing
+AHEAD: Final = 20_000.0  # arrivals for which bounds are made tightest
 _SEEN: Final = 1_000.0  # arrivals that the first guess is worth
 
 
@@ -79,8 +79,8 @@ def guesses(sums: Sums) -> Doubles:
     """How large the variance on either side (2, K) will grow, as the past suggests, for bounds yet to start."""
     past = np.stack([sums.of(f"variance_{side}") for side in SIDES])
     # As if the first guess had been seen over a first thousand arrivals.
-    first = np.array(FIRST_GUESS)[:, None] * _SEEN / _AHEAD
-    guess: Doubles = (past + first) / (sums.of("arrivals") + _SEEN) * _AHEAD
+    first = np.array(FIRST_GUESS)[:, None] * _SEEN / AHEAD
+    guess: Doubles = (past + first) / (sums.of("arrivals") + _SEEN) * AHEAD
     return guess
 
 
@@ -114,7 +114,7 @@ def figures(sums: Sums, *, floor: float, alpha: float, guess: Doubles, lost: flo
         SIDES, (positives, sums.of("arrivals") - positives), answered_shares(sums, lost), guess, strict=True
     ):
         estimate = sums.of(f"mass_{side}") + sums.of(f"correction_{side}") / share
-        reach, spread = 1.0 / (max(floor, _LEAST) * share), sums.of(f"variance_{side}") / share**2
+        reach, spread = 1.0 / (max(floor, LEAST_FLOOR) * share), sums.of(f"variance_{side}") / share**2
         wide = bound(spread, reach, tuned(variance, alpha / 4.0), alpha / 4.0)
         yes = sums.of(f"yes_{side}")
         no = sums.of(f"answered_{side}") - yes

@@ -93,7 +93,7 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
     ledger = Ledger(settings.data_dir)
     try:
         ledger.belong_to(log_of(settings))
-        targets = Targets(precision=settings.targets.precision, recall=settings.targets.recall)
+        targets = Targets(**settings.targets.model_dump())
         asking = asking_of(settings, make_key=True)
         settle_outputs(ledger, outputs, settings.learning.confirm_removed)
         encoders = encoders_of(settings)
@@ -119,7 +119,7 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
             rivals=rivals,
             savings=settings.savings.enabled,
             snapshot=learner.snapshot(),
-            asking=replace(asking, finished=targets.met(ledger.evidence)),
+            asking=replace(asking, finished=frozenset(targets.finished(ledger.evidence))),
             targets=targets,
             watch=watch_of(settings.drift, learner.snapshot()),
             allowance=Allowance(settings.asking.labels_per_hour, settings.asking.carry_over_hours),

@@ -1,9 +1,10 @@
 """Commands about quality: report, epoch."""
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
@@ -14,6 +15,8 @@ from rich.table import Table
 from service.cli import FAILED, Config, DataDir, Sets, app, err, out, settings_from
 from service.evidence import Evidence
 from service.report import Bounded, Claim, Report, Section
+
+MOST_NAMED: Final = 20  # outputs named in a line
 
 
 @app.command("report")
@@ -51,26 +54,31 @@ def show_report(
     from service.picture import can_draw, picture
     from service.report import make_report
     from service.settings import Misconfigured
+    from service.stopping import Targets, gained
     from service.trials import said_of, trials
 
     if png is not None and not can_draw():
         raise Misconfigured(f"--png {png}: matplotlib is missing; install it, as in `pip install 'askance[plot]'`")
     if plot is not None and plot.suffix not in (".html", ".svg"):
         raise Misconfigured(f"--plot {plot}: NAME.html or NAME.svg is expected")
-    ledger = Ledger(settings_from(config, data_dir=data_dir, sets=sets).data_dir, read_only=True)
+    settings = settings_from(config, data_dir=data_dir, sets=sets)
+    ledger = Ledger(settings.data_dir, read_only=True)
     report = make_report(ledger.evidence, precision=target_precision, recall=target_recall)
     if report is None:
         err.print("nothing to report: the ledger has no outputs yet")
         raise typer.Exit(FAILED)
     section = report.launch if launch else report.now
     out.print(_table(section))
-    for line in _around(report, section):
-        out.print(line, highlight=False, soft_wrap=True)
+    finished = Targets(**settings.targets.model_dump()).finished(ledger.evidence)
     models = trials(ledger.challenges)
-    for line in said_of(models):
-        out.print(escape(line), highlight=False, soft_wrap=True)
+    for line in (*_around(report, section), *_stopped(finished), *map(escape, said_of(models))):
+        out.print(line, highlight=False, soft_wrap=True)
     if json is not None:
-        figures = report.as_json() | {"models": models.as_json()}
+        figures = report.as_json() | {
+            "finished": finished,
+            "gained": gained(ledger.evidence),
+            "models": models.as_json(),
+        }
         json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1) + b"\n")
     if plot is not None:
         from service.drawing import draw
@@ -163,8 +171,18 @@ def _claimed(claim: Claim, confidence: float) -> str:
     return f"not shown: {len(claim.met)} outputs reach a {wanted}, {len(claim.unproven)} are unproven, {together}"
 
 
+def _stopped(finished: Mapping[str, str]) -> list[str]:
+    """What is no longer asked for its own sake, and why, by the settings."""
+    lines = []
+    for cause in sorted(set(finished.values())):
+        names = [name for name, why in finished.items() if why == cause]
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        lines.append(f"finished, {cause.replace('_', ' ')}: {escape(', '.join(names[:MOST_NAMED]))}{more}")
+    return lines
+
+
 def _checked(evidence: Evidence) -> bool:
-    wrong = [epoch.number for epoch in evidence.epochs() if evidence.recount(epoch.number) != epoch.sums]
+    wrong = [epoch.number for epoch in evidence.epochs() if not evidence.checks(epoch.number)]
     out.print(f"[red]the sums of epochs {wrong} do not follow from the answers[/]" if wrong else "sums check")
     return not wrong
 

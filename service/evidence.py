@@ -17,6 +17,7 @@ from models.estimates import guesses
 from models.messages import Query, Tally
 from models.sums import Sums, nothing, of_arrivals, unpack
 from service.epochs import Asked, Epoch, as_epoch, summed
+from service.stretches import Stretches, stretch_at
 
 SMALL: Final = 256  # arrivals; a block that must wait and is smaller takes in the next one
 
@@ -35,7 +36,7 @@ class Evidence:
     """See the module; over the connection of a ledger."""
 
     def __init__(self, sql: sqlite3.Connection) -> None:
-        self._sql = sql
+        self._sql, self.stretches = sql, Stretches(sql)
 
     # Epochs
 
@@ -108,15 +109,17 @@ class Evidence:
             (topic, partition, offset),
         )
 
-    def change(self, query: Query, number: int, before: Mapping[str, float], after: Mapping[str, float]) -> None:
-        """Take in that the answers to a query that is evaluated in an epoch changed."""
+    def change(
+        self, query: Query, number: int, stretch: int | None, before: Mapping[str, float], after: Mapping[str, float]
+    ) -> None:
+        """Take in that the answers to a query that is evaluated in an epoch changed, and in a stretch of it."""
         epoch = self.epoch(number)
         if epoch is not None and before != after and len(query.scores) == 4 * len(epoch.outputs):
             old, new = (summed([Asked(query, shares)], epoch.outputs) for shares in (before, after))
-            self._write(number, (epoch.sums + (new - old)).pack())
-
-    def _write(self, number: int, sums: bytes) -> None:
-        self._sql.execute("UPDATE epochs SET sums = ? WHERE number = ?", (sums, number))
+            sums = (epoch.sums + (new - old)).pack()
+            self._sql.execute("UPDATE epochs SET sums = ? WHERE number = ?", (sums, number))
+            if stretch is not None:
+                self.stretches.add(number, stretch, 0, new - old)
 
     # Moving on
 
@@ -158,15 +161,24 @@ class Evidence:
         assert epoch is not None
         span = (*place, block.first, block.last)
         asked = list(self._asked(epoch, "topic = ? AND partition = ? AND arrived BETWEEN ? AND ?", span))
-        sums = epoch.sums + unpack(block.sums, len(epoch.outputs)) + summed(asked, epoch.outputs)
+        part = unpack(block.sums, len(epoch.outputs)) + summed(asked, epoch.outputs)
+        stretch = stretch_at(epoch.n)
+        self.stretches.add(block.epoch, stretch, block.n, part)
         floors = [entry.query.because.floor for entry in asked] + ([epoch.floor] if epoch.floor else [])
         self._sql.execute(
             "UPDATE epochs SET sums = ?, floor = ?, n = n + ?, asked = asked + ?, lost = lost + ? WHERE number = ?",
-            (sums.pack(), min(floors, default=0.0), block.n, block.asked, block.asked - len(asked), block.epoch),
+            (
+                (epoch.sums + part).pack(),
+                min(floors, default=0.0),
+                block.n,
+                block.asked,
+                block.asked - len(asked),
+                block.epoch,
+            ),
         )
         self._sql.execute(
-            "UPDATE queries SET epoch = ? WHERE topic = ? AND partition = ? AND arrived BETWEEN ? AND ?",
-            (block.epoch, *span),
+            "UPDATE queries SET epoch = ?, stretch = ? WHERE topic = ? AND partition = ? AND arrived BETWEEN ? AND ?",
+            (block.epoch, stretch, *span),
         )
         self._sql.execute("DELETE FROM blocks WHERE topic = ? AND partition = ? AND first = ?", span[:3])
 
@@ -192,8 +204,20 @@ class Evidence:
         """The sums of an epoch, those over answers made anew from every query and its answers."""
         epoch = self.epoch(number)
         assert epoch is not None
-        total, held = epoch.sums.arrivals(), list[Asked]()
-        for asked in self._asked(epoch, "epoch = ?", (number,)):
+        return self._recounted(epoch, epoch.sums, "epoch = ?", (number,))
+
+    def checks(self, number: int) -> bool:
+        """Whether the sums of an epoch and of its stretches follow from the answers."""
+        epoch = self.epoch(number)
+        assert epoch is not None
+        return self.recount(number) == epoch.sums and all(
+            self._recounted(epoch, one.sums, "epoch = ? AND stretch = ?", (number, one.number)) == one.sums
+            for one in self.stretches.of(number, len(epoch.outputs))
+        )
+
+    def _recounted(self, epoch: Epoch, sums: Sums, where: str, values: Sequence[object]) -> Sums:
+        total, held = sums.arrivals(), list[Asked]()
+        for asked in self._asked(epoch, where, values):
             held.append(asked)
             if len(held) == SMALL:
                 total, held = total + summed(held, epoch.outputs), []

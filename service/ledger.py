@@ -87,7 +87,7 @@ class Ledger:
         """Keep a new query as open; False if it is known."""
         place = place_of(query.arrival)
         row = (query.id, query.arrival, query.product.id, encode(query), State.OPEN, received_at, query.expires_at)
-        statement = "INSERT OR IGNORE INTO queries VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, NULL)"
+        statement = "INSERT OR IGNORE INTO queries VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, NULL, NULL)"
         added = self._sql.execute(statement, (*row, *place)).rowcount == 1
         if added:
             self.evidence.add_query(*place)
@@ -100,10 +100,10 @@ class Ledger:
 
     def move(self, identity: str, state: State, shares: Mapping[str, float]) -> None:
         """Set a query's state and what it teaches; an evaluated query changes what is known of the quality."""
-        row = self._sql.execute("SELECT epoch, body, shares FROM queries WHERE id = ?", (identity,)).fetchone()
+        row = self._sql.execute("SELECT epoch, body, shares, stretch FROM queries WHERE id = ?", (identity,)).fetchone()
         if row is not None and row[0] is not None:
             query = decode(Query, row[1], limit=len(row[1]))
-            self.evidence.change(query, row[0], shares_of(row[2]), shares)
+            self.evidence.change(query, row[0], row[3], shares_of(row[2]), shares)
         statement = "UPDATE queries SET state = ?, shares = ? WHERE id = ?"
         self._sql.execute(statement, (state, msgspec.msgpack.encode(shares), identity))
 

@@ -74,7 +74,12 @@ EMBEDDINGS: Final = """
 CREATE TABLE embeddings (
   encoder TEXT, text BLOB, vector BLOB NOT NULL, PRIMARY KEY (encoder, text)) STRICT, WITHOUT ROWID;
 """
-SCHEMAS: Final = (SCHEMA, CHALLENGES, DRIFT, EMBEDDINGS)  # each version of the file adds one
+STRETCHES: Final = """
+CREATE TABLE stretches (
+  epoch INTEGER, number INTEGER, n INTEGER NOT NULL, sums BLOB NOT NULL, PRIMARY KEY (epoch, number)) STRICT;
+ALTER TABLE queries ADD COLUMN stretch INTEGER;
+"""
+SCHEMAS: Final = (SCHEMA, CHALLENGES, DRIFT, EMBEDDINGS, STRETCHES)  # each version of the file adds one
 VERSION: Final = len(SCHEMAS)
 
 

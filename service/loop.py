@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -22,6 +23,7 @@ from service.promotion import heed
 from service.reading import at_end
 from service.report import section
 from service.score import score
+from service.stopping import Cause
 from service.trials import trials
 
 log = structlog.get_logger("loop")
@@ -146,16 +148,19 @@ def learn_turn(service: Service, log_now: Log) -> None:
 
 def show_quality(service: Service) -> None:
     """Bring the gauges of quality up to what the ledger knows, and stop asking for the sake of what is good enough."""
-    finished = service.targets.met(service.ledger.evidence)
+    causes = service.targets.finished(service.ledger.evidence)
+    finished, by_cause = frozenset(causes), Counter(causes.values())
     if finished != service.asking.finished:
+        more = sorted(finished - service.asking.finished)[:MOST_NAMED]
         log.info(
             "finished",
             outputs=len(finished),
-            more=sorted(finished - service.asking.finished)[:MOST_NAMED],
+            **{cause.value: by_cause[cause] for cause in Cause},
+            more={name: causes[name].value for name in more},
             no_longer=sorted(service.asking.finished - finished)[:MOST_NAMED],
         )
         service.asking = replace(service.asking, finished=finished)
-    service.metrics.finished(len(finished))
+    service.metrics.finished(by_cause)
     service.metrics.tried(trials(service.ledger.challenges))
     epoch = service.ledger.evidence.epoch()
     if epoch is not None:

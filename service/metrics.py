@@ -15,6 +15,7 @@ from service.learn import Learnt
 from service.report import Bounded, Section
 from service.score import Scored
 from service.series import BOUNDS, EMBEDDED, OTHER, QUALITY, READ, SERIES, STAGES, STATES, Series
+from service.stopping import Cause
 from service.trials import Trials
 
 MAX_OUTPUTS: Final = 1_000
@@ -158,9 +159,10 @@ class Metrics:
         for bound in BOUNDS:
             self._gauges[name].labels(bound).set(_number(None if figure is None else getattr(figure, bound)))
 
-    def finished(self, outputs: int) -> None:
-        """Take in how many outputs are shown to meet their targets."""
-        self._gauges["askance_finished_outputs"].set(outputs)
+    def finished(self, outputs: Mapping[Cause, int]) -> None:
+        """Take in how many outputs are finished, by cause."""
+        for cause in Cause:
+            self._gauges["askance_finished_outputs"].labels(cause.value).set(outputs.get(cause, 0))
 
     def reacting(self, *, alert: bool) -> None:
         """Take in whether a reaction to drift is on."""

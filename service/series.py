@@ -4,6 +4,7 @@ from typing import Final, Literal, NamedTuple
 
 from models.joining import Outcome
 from models.messages import Reason
+from service.stopping import Cause
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -115,7 +116,7 @@ SERIES: Final = (
     Series("askance_evaluation_epoch", "gauge", "Number of the newest epoch of evaluation", (), _STARTED),
     Series("askance_evaluated_arrivals", "gauge", "Arrivals evaluated in the newest epoch", (), _STARTED),
     Series("askance_unevaluated_arrivals", "gauge", "Arrivals that wait for answers to be evaluated", (), _STARTED),
-    Series("askance_finished_outputs", "gauge", "Outputs shown to meet their targets", (), _STARTED),
+    Series("askance_finished_outputs", "gauge", "Outputs finished, by cause", ("cause",), _each(tuple(Cause))),
     Series("askance_promoted_models", "gauge", "Models promoted one upon the other, not rolled back", (), _STARTED),
     Series("askance_candidate_running", "gauge", "1 while a candidate is tried", (), _STARTED),
     Series("askance_candidate_answers", "gauge", "Answers the newest candidate was compared on", (), _STARTED),

@@ -79,10 +79,16 @@ class LearningSettings(Group):
 
 
 class TargetSettings(Group):
-    """When an output is good enough; asking for its sake then stops, until a new epoch begins."""
+    """When an output is good enough or labels no longer pay: nothing is asked for its sake until a new epoch begins."""
 
     precision: Share | None = Field(None, description="precision to be shown of every output; none: no target")
     recall: Share | None = Field(None, description="recall to be shown of every output; none: no target")
+    least_gain: float | None = Field(
+        None,
+        gt=0.0,
+        le=1_000.0,
+        description="mistakes per 1,000 arrivals that twice the labels are to avoid, at least; none: no such end",
+    )
 
 
 class SavingsSettings(Group):

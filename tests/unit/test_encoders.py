@@ -205,7 +205,9 @@ def test_a_ledger_only_read_answers_what_it_holds_and_keeps_nothing(desk):
 
 
 def test_a_ledger_of_before_there_were_encoders_is_brought_up_to_date(desk):
-    desk.ledger._sql.executescript("DROP TABLE embeddings; PRAGMA user_version = 3")
+    desk.ledger._sql.executescript(
+        "DROP TABLE embeddings; DROP TABLE stretches; ALTER TABLE queries DROP COLUMN stretch; PRAGMA user_version = 3"
+    )
     desk.ledger.close()
     desk.ledger = Ledger(desk.folder)
     desk.ledger.embeddings.keep("fickle", {b"a": b"1"})

@@ -50,6 +50,7 @@ def as_version_1(desk):
     with sqlite3.connect(desk.ledger.path) as file:
         for table in re.findall(r"CREATE TABLE (\w+)", "".join(SCHEMAS[1:])):
             file.execute(f"DROP TABLE {table}")
+        file.execute("ALTER TABLE queries DROP COLUMN stretch")
         file.execute("PRAGMA user_version = 1")
     file.close()
 
