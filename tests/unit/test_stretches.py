@@ -1,11 +1,20 @@
 """What the labels of one stretch of an epoch brought the next ends asking where it is too little; a setting, off."""
 
+import json
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from models.chance import query_id
 from models.coding import encode
 from models.messages import Because, OutputTally, Product, Query, Tally
+from models.policies import POLICIES
+from service.deciding import Asking
+from service.loop import show_quality
+from service.metrics import Metrics
 from service.stopping import Cause, Targets, doublings, gained
 from service.stretches import FIRST, stretch_at
 
@@ -143,3 +152,34 @@ def test_sums_of_a_stretch_that_do_not_follow_from_the_answers_are_found(desk):
         desk.ledger._sql.execute("UPDATE queries SET stretch = 0 WHERE arrived >= ?", (7 * BLOCK,))
 
     assert not desk.ledger.evidence.checks(1)
+
+
+def test_the_log_and_the_gauge_say_why(desk):
+    tell(desk, 8)
+    registry = CollectorRegistry()
+    asking = Asking(
+        policy=POLICIES["iwal"], unit="product", share=0.3, p_min=0.05, eta=0.05, key=b"k", stream="s", expires=1e6
+    )  # fmt: skip
+    service = SimpleNamespace(
+        ledger=desk.ledger, targets=PAYS, asking=asking, metrics=Metrics(registry, OUTPUTS, version="0")
+    )
+    with capture_logs() as lines:
+        show_quality(service)
+
+    (line,) = (one for one in lines if one["event"] == "finished")
+    counted = [registry.get_sample_value("askance_finished_outputs", {"cause": cause}) for cause in Cause]
+    assert (line["target_met"], line["no_longer_pays"], line["more"]["red"]) == (0, 3, "no_longer_pays")
+    assert (counted, service.asking.finished) == ([0.0, 3.0], frozenset(OUTPUTS))
+
+
+def test_the_report_says_why(askance, desk, tmp_path):
+    tell(desk, 8)
+    desk.ledger.close()
+    folder, file = ("--data-dir", desk.folder), tmp_path / "report.json"
+
+    status, text = askance("report", "--check", *folder, "--set", "targets.least_gain=400", "--json", file)
+    plain = json.loads(file.read_text())
+
+    assert (status, "finished, no longer pays: rare, red, shoe" in text) == (0, True)
+    assert plain["finished"] == dict.fromkeys(OUTPUTS, "no_longer_pays")
+    assert plain["gained"]["red"]["upper"] < 400
