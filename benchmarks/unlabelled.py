@@ -1,6 +1,6 @@
-"""What products without labels teach: latent semantic analysis of them as the encoder, against none; on docs/encoders.md.
+"""What products without labels teach: latent semantic analysis as the encoder, against none; on docs/encoders.md.
 
-    python benchmarks/unlabelled.py DATA [--feeds NAME ...] [--seeds N] [--limit N] [--history N] [--page docs/encoders.md]
+    python benchmarks/unlabelled.py DATA [--feeds NAME ...] [--seeds N] [--limit N] [--history N] [--page FILE]
 
 The first HISTORY products of a stream, without their answers, give words and pairs of words their places in a space of
 few dimensions (Deerwester et al. 1990). Products and the names of outputs are then embedded in it, as by a pretrained
