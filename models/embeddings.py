@@ -1,4 +1,4 @@
-"""What a pretrained sentence encoder says of products, and of the outputs by their names."""
+"""What an encoder says of products, and of the outputs by their names."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +23,11 @@ class Encoder(Protocol):
         """Numbers of an embedding, d; 0 where nothing is encoded."""
         ...
 
+    @property
+    def knows_names(self) -> bool:
+        """Whether the names of outputs lie near the products that they mean."""
+        ...
+
     def embed(self, texts: Sequence[str]) -> Bytes:
         """One row for each text, (n, d); only its direction means anything."""
         ...
@@ -32,6 +37,7 @@ class Unencoded:
     """No encoder: embeddings of no dimensions."""
 
     dimensions: Final = 0
+    knows_names: Final = False
 
     def embed(self, texts: Sequence[str]) -> Bytes:
         return np.zeros((len(texts), 0), np.int8)
@@ -64,8 +70,11 @@ def beginning(outputs: Sequence[str], encoder: Encoder, settings: LearnerSetting
     """Weights of embeddings before any answer, (d, K), by what the outputs are called.
 
     Each points where the output's name lies, less what the other names have in common: a product like the name is
-    thought a yes (classification by the meaning of labels: Chang, Ratinov, Roth and Srikumar 2008).
+    thought a yes (classification by the meaning of labels: Chang, Ratinov, Roth and Srikumar 2008). Nothing, where the
+    encoder does not know names.
     """
+    if not encoder.knows_names:
+        return np.zeros((encoder.dimensions, len(outputs)), np.float32)
     names = directions(encoder.embed([words_of(output) for output in outputs])).astype(np.float64)
     apart = names - (names.sum(axis=0) - names) / max(1, len(names))
     weights: Floats = (settings.encoder_names / settings.encoder_scale * apart.T).astype(np.float32)

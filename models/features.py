@@ -28,6 +28,7 @@ class _Kind:
 
     WORD: Final = (np.uint64(1), 1.0)
     PAIR: Final = (np.uint64(2), 0.35)
+    EVEN_PAIR: Final = (np.uint64(2), 1.0)
     GRAM: Final = (np.uint64(3), 0.3)
     WHOLE: Final = (np.uint64(4), 1.0)
     PRICE: Final = (np.uint64(5), 0.5)
@@ -132,6 +133,14 @@ def featurise(products: Sequence[Product], *, bits: int) -> Features:
     return _merge(found, len(products), bits)
 
 
+def phrases(texts: Sequence[str], *, bits: int) -> Features:
+    """Hash the words and pairs of words of plain texts, all of one weight, to features with ids in [0, 2**bits)."""
+    found = _Found()
+    if texts:
+        _read_words(_Texts.of(list(texts), list(range(len(texts)))), (), found, pair=_Kind.EVEN_PAIR)
+    return _merge(found, len(texts), bits)
+
+
 def _read_texts(products: Sequence[Product], found: _Found) -> None:
     short, long = [], []
     for number, product in enumerate(products):
@@ -145,7 +154,9 @@ def _read_texts(products: Sequence[Product], found: _Found) -> None:
             _read_words(_Texts.of([text for text, _ in texts], [number for _, number in texts]), grams, found)
 
 
-def _read_words(texts: _Texts, grams: tuple[int, ...], found: _Found) -> None:
+def _read_words(
+    texts: _Texts, grams: tuple[int, ...], found: _Found, pair: tuple[np.uint64, float] = _Kind.PAIR
+) -> None:
     letters = is_letter(texts.codes)
     first = letters.copy()
     first[1:] &= ~letters[:-1]
@@ -159,7 +170,7 @@ def _read_words(texts: _Texts, grams: tuple[int, ...], found: _Found) -> None:
     words = texts.hashes(starts, ends)
     found.add(_Kind.WORD, texts.owners[text], words)
     same = text[1:] == text[:-1]
-    found.add(_Kind.PAIR, texts.owners[text[1:][same]], (mix(words[:-1]) + words[1:] * _SECOND_OF_PAIR)[same])
+    found.add(pair, texts.owners[text[1:][same]], (mix(words[:-1]) + words[1:] * _SECOND_OF_PAIR)[same])
     if not grams:
         return
     lengths = ends - starts

@@ -21,7 +21,7 @@ class LearnerSettings:
 
     kind: Literal["askance", "river"] = "askance"
     bits: int = 20  # of feature ids
-    encoder: str = ""  # pretrained: a folder or a name, then # and what it holds
+    encoder: str = ""  # a folder or a name, then # and what it holds
     encoder_scale: float = 1.0  # length of a product's embedding beside its hashed features, whose length is one
     encoder_names: float = 10.0  # logits per unit of likeness between a product and an output's name, at first
     members: int = 8  # heads per output

@@ -148,6 +148,7 @@ def show_config(config: Config = None, sets: Sets = None) -> None:
 def main() -> None:
     """Run the command line; the console script."""
     import service.cli_candidate
+    import service.cli_encoder
     import service.cli_proof
     import service.cli_report
     import service.cli_trials  # noqa: F401 - each adds its commands

@@ -1,4 +1,4 @@
-"""Pretrained sentence encoders: loaded, cached by text, and kept to the byte for what was learnt from."""
+"""Encoders: loaded, cached by text, and kept to the byte for what was learnt from."""
 
 import hashlib
 from collections import OrderedDict
@@ -12,6 +12,7 @@ import torch
 from models.embeddings import TEXT
 from models.features import Bytes
 from models.table import Floats
+from service.latent_file import LatentEncoder, is_latent
 from service.ledger import Ledger
 from service.settings import Misconfigured
 
@@ -22,13 +23,17 @@ _PROBE: Final = "Askance: 12 red running-shoes, Größe 42 (été)"  # how it is
 
 
 class Source(Protocol):
-    """A pretrained encoder, which may differ in the last bit from batch to batch."""
+    """An encoder, which may differ in the last bit from batch to batch."""
 
     @property
     def dimensions(self) -> int: ...
     @property
     def digest(self) -> str:
         """Names the encoder by what it holds, wherever it lies."""
+
+    @property
+    def knows_names(self) -> bool:
+        """Whether the names of outputs lie near the products that they mean."""
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """One finite row for each text, (n, d)."""
@@ -39,6 +44,7 @@ class Nothing:
 
     dimensions: Final = 0
     digest: Final = ""
+    knows_names: Final = False
 
     def encode(self, texts: Sequence[str]) -> Floats:
         return np.zeros((len(texts), 0), np.float32)
@@ -51,6 +57,8 @@ class SentenceEncoder:
         Misconfigured: the extra is not installed, nothing can be loaded from there, or the device is not there.
 
     """
+
+    knows_names: Final = True
 
     def __init__(self, name: str, device: str) -> None:
         said = f"model.encoder = {name!r}"
@@ -111,7 +119,7 @@ class Cached:
     def __init__(self, source: Source, limit: int) -> None:
         """Remember at most `limit` texts, those not asked for longest forgotten first."""
         self.source, self.limit = source, limit
-        self.dimensions, self.digest = source.dimensions, source.digest
+        self.dimensions, self.digest, self.knows_names = source.dimensions, source.digest, source.knows_names
         self.found = self.encoded = 0  # texts ever answered from memory, and by the source
         self._rows: OrderedDict[bytes, Bytes] = OrderedDict()
 
@@ -146,7 +154,7 @@ class Kept:
 
     def __init__(self, encoder: Cached, ledger: Ledger) -> None:
         self._encoder, self._kept = encoder, ledger.embeddings
-        self.dimensions = encoder.dimensions
+        self.dimensions, self.knows_names = encoder.dimensions, encoder.knows_names
 
     def embed(self, texts: Sequence[str]) -> Bytes:
         if not self.dimensions:
@@ -175,7 +183,7 @@ def whole(rows: Floats) -> Bytes:
 
 
 class Encoders:
-    """Pretrained encoders by name, each loaded when it is first asked for."""
+    """Encoders by name, pretrained or learnt from a feed, each loaded when it is first asked for."""
 
     def __init__(self, device: str, cache: int) -> None:
         """Load none yet; each is to run on `device` and remember `cache` texts."""
@@ -186,7 +194,7 @@ class Encoders:
         """The name with what the encoder holds, `NAME#DIGEST`, so that another in its place is noticed.
 
         Raises:
-            Misconfigured: as for `SentenceEncoder`.
+            Misconfigured: as for `SentenceEncoder` and `LatentEncoder`.
 
         """
         where = name.partition("#")[0]
@@ -196,12 +204,15 @@ class Encoders:
         """The encoder of that name, pinned or not.
 
         Raises:
-            Misconfigured: as for `SentenceEncoder`; or it holds another than the name is pinned to.
+            Misconfigured: as for `pinned`; or it holds another than the name is pinned to.
 
         """
         where, _, digest = name.partition("#")
         if where not in self._loaded:
-            self._loaded[where] = Cached(SentenceEncoder(where, self._device), self._cache)
+            folder = Path(where).expanduser()
+            learnt = is_latent(folder)
+            source: Source = LatentEncoder(folder) if learnt else SentenceEncoder(where, self._device)
+            self._loaded[where] = Cached(source, self._cache)
         found = self._loaded[where]
         if digest and not found.digest.startswith(digest):
             raise Misconfigured(

@@ -10,6 +10,7 @@ from typing import Any, Final
 from typer.main import get_command
 
 import service.cli_candidate
+import service.cli_encoder
 import service.cli_proof
 import service.cli_report
 import service.cli_trials  # noqa: F401 - each adds its commands
@@ -31,11 +32,13 @@ MARKS: Final = re.compile(r"(<!-- (settings|commands) -->\n).*?(<!-- end -->)", 
 MODEL: Final[Mapping[str, str]] = {
     "kind": "which model learns: our own, or a river classifier (see river.md)",
     "bits": "features are hashed to so many bits; more collide less and take more memory",
-    "encoder": "pretrained sentence encoder, a folder or a name; empty: none; needs the extra `encoders`",
+    "encoder": "a folder of `askance encoder learn`; or a pretrained encoder by folder or name, which needs the extra "
+    "`encoders`; empty: none",
     "encoder_scale": "length of an embedding beside the hashed features, whose length is one",
     "names": "logit with which a product begins that says all of an output's name; 0: names mean nothing",
     "names_pace": "how readily answers move the weight of an output's name; 0: never",
-    "encoder_names": "logits per unit of likeness between a product and an output's name, before any answer; 0: none",
+    "encoder_names": "logits per unit of likeness between a product and an output's name, before any answer; 0: none, "
+    "as with an encoder learnt from a feed",
     "members": "heads per output whose disagreement makes the chance; 1 has no doubts",
     "heads": "each member has a head per output of its `own`; or they share it through factors (BatchEnsemble)",
     "bootstrap": "each head sees each answer Poisson(1) times, so that heads differ; off: once",

@@ -8,6 +8,7 @@ import pytest
 import typer
 
 import service.cli_candidate
+import service.cli_encoder
 import service.cli_proof
 import service.cli_report
 import service.cli_trials  # noqa: F401 - each adds its commands

@@ -9,6 +9,7 @@ import pytest
 from typer.main import get_command
 
 import service.cli_candidate
+import service.cli_encoder
 import service.cli_proof
 import service.cli_report
 import service.cli_trials  # noqa: F401 - each adds its commands

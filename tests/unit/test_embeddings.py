@@ -23,7 +23,7 @@ WORDS = {"red": (9, 1, 0), "crimson": (9, 0, 1), "shoes": (0, 9, 1), "sneakers":
 class Meanings:
     """Directions by known words; `crimson` means nearly what `red` means, though no letter says so."""
 
-    dimensions = 3
+    dimensions, knows_names = 3, True
 
     def embed(self, texts):
         rows = [np.sum([(0, 0, 0), *(WORDS.get(word, (0, 0, 0)) for word in text.split())], axis=0) for text in texts]

@@ -28,7 +28,7 @@ SMALL = LearnerSettings(bits=12, width=8, sketch=8, hidden=16, members=2, memory
 class Fickle:
     """A source that counts what it is asked, and never says quite the same of a text twice."""
 
-    dimensions, digest = 16, "fickle"
+    dimensions, digest, knows_names = 16, "fickle", True
 
     def __init__(self):
         self.asked = []
