@@ -39,7 +39,7 @@ VARIANTS = {
 class Latent:
     """Latent semantic analysis, fitted once."""
 
-    dimensions = DIMENSIONS
+    dimensions, knows_names = DIMENSIONS, True
 
     def __init__(self, texts: Sequence[str]) -> None:
         words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
