@@ -34,7 +34,7 @@ def learn_encoder(
     feeds: Feeds = None,
     from_log: Annotated[bool, typer.Option("--from-log", help="Learn from the products in the log too.")] = False,
     dimensions: Annotated[int, typer.Option(min=2, max=1_024, help="Numbers of an embedding.")] = 128,
-    products: Annotated[int, typer.Option(min=10, max=1_000_000, help="Most products learnt from.")] = 20_000,
+    products: Annotated[int, typer.Option(min=10, max=200_000, help="Most products learnt from.")] = 20_000,
     config: Config = None,
     data_dir: DataDir = None,
     kafka: Kafka = None,
