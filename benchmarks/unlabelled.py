@@ -17,40 +17,30 @@ import numpy as np
 import torch
 from kept import feeds_of
 from labels_count import DEFAULT, mean
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import make_pipeline
 
 from models.embeddings import text_of
 from models.features import Bytes
-from models.learner import LearnerSettings
+from models.latent import fit
 from service.simulate import Trial, load, report, run
 
 BEGIN, END = "<!-- unlabelled: begin -->", "<!-- unlabelled: end -->"
-SHOWN = (100, 200, 400, 800)
+SHOWN = (100, 200, 400)
 DIMENSIONS = 128
-VARIANTS = {
-    "none": None,
-    "products": {"encoder_names": 0.0},
-    "products and names": {},
-}
+VARIANTS = {"none": None, "products": False, "products and names": True}  # whether names are embedded too
 
 
 class Latent:
-    """Latent semantic analysis, fitted once."""
+    """The space of `askance encoder learn`, fitted once, as an encoder."""
 
-    dimensions, knows_names = DIMENSIONS, True
+    dimensions = DIMENSIONS
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-        self._space = make_pipeline(words, TruncatedSVD(DIMENSIONS, random_state=0)).fit(texts)
-        self._scale = np.sqrt(self._space[-1].singular_values_)
+    def __init__(self, texts: Sequence[str], *, knows_names: bool) -> None:
+        *_, self._space = fit(texts, DIMENSIONS)
+        self.knows_names = knows_names
 
     def embed(self, texts: Sequence[str]) -> Bytes:
-        if not texts:
-            return np.zeros((0, DIMENSIONS), np.int8)
-        places = self._space.transform(texts) / self._scale
-        longest = np.maximum(np.abs(places).max(axis=1, keepdims=True), 1e-9)
+        places = self._space.embed(texts)
+        longest = np.maximum(np.abs(places).max(axis=1, keepdims=True, initial=0.0), 1e-9)
         whole: Bytes = np.rint(127.0 * places / longest).astype(np.int8)
         return whole
 
@@ -60,7 +50,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with NAME.jsonl.gz and NAME.outputs.json")
     parser.add_argument("--feeds", nargs="+")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--limit", type=int, default=8_000)
+    parser.add_argument("--limit", type=int, default=5_000)
     parser.add_argument("--history", type=int, default=5_000)
     parser.add_argument("--page", type=Path, default=Path("docs/encoders.md"))
     arguments = parser.parse_args()
@@ -68,8 +58,8 @@ def main() -> None:
     rows = ["| feed | learnt from products without labels | " + " | ".join(f"{count}" for count in SHOWN) + " |"]
     rows.append("| --- | --- |" + " ---: |" * len(SHOWN))
     for feed in feeds_of(arguments.data, arguments.feeds):
-        for name, settings in VARIANTS.items():
-            reached = [trial_of(arguments, feed, settings, seed) for seed in range(arguments.seeds)]
+        for name, names in VARIANTS.items():
+            reached = [trial_of(arguments, feed, names, seed) for seed in range(arguments.seeds)]
             cells = [f"{mean(values):.3f}" for values in zip(*reached, strict=True)]
             rows.append(f"| {feed} | {name} | " + " | ".join(cells) + " |")
             print(rows[-1], file=sys.stderr, flush=True)
@@ -78,13 +68,13 @@ def main() -> None:
     arguments.page.write_text(f"{before}{BEGIN}\n" + "\n".join(rows) + f"\n{END}{after}")
 
 
-def trial_of(arguments: argparse.Namespace, feed: str, settings: dict[str, float] | None, seed: int) -> list[float]:
+def trial_of(arguments: argparse.Namespace, feed: str, names: bool | None, seed: int) -> list[float]:
     """Macro-AP at the labels shown."""
-    trial = Trial(policy=DEFAULT[1], share=0.11, labels=None, limit=arguments.limit, seed=seed)
+    trial = Trial(policy=DEFAULT[1], share=0.11, limit=arguments.limit, seed=seed)
     data = load(arguments.data / f"{feed}.jsonl.gz", arguments.data / f"{feed}.outputs.json", trial)
-    if settings is not None:
-        encoder = Latent([text_of(product) for product in data.stream[: arguments.history]])
-        trial = replace(trial, settings=LearnerSettings(**settings), encoder=encoder)
+    if names is not None:
+        texts = [text_of(product) for product in data.stream[: arguments.history]]
+        trial = replace(trial, encoder=Latent(texts, knows_names=names))
     points = report(data, trial, list(run(data, trial)))["points"]
     return [point["macro_ap"] for point in points if point["labels"] in SHOWN]
 
