@@ -57,7 +57,7 @@ bench-exactly-once: $(VENV)/.checked
 	$(BIN)/python benchmarks/exactly_once_table.py $(DATA)
 
 bench-labels: $(VENV)/.benched
-	$(BIN)/python benchmarks/labels.py $(DATA) --extras
+	$(BIN)/python benchmarks/labels.py $(DATA) --extras --encoder
 
 bench-ablation: $(VENV)/.benched
 	$(BIN)/python benchmarks/ablation.py $(DATA)

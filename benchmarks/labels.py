@@ -67,7 +67,7 @@ def plan(feeds: Sequence[str], seeds: int, *, extras: bool, encoder: bool = Fals
     runs += [Run(feed, OURS, policy) for policy in others for feed in feeds]  # one seed each
     runs += [Run(feed, *NAMELESS, seed) for seed in range(seeds) for feed in feeds]
     if encoder:
-        runs += [Run(feed, *ENCODED, seed) for seed in range(seeds) for feed in feeds]
+        runs += [Run(feed, *ENCODED) for feed in feeds]
     if extras:
         for feed in feeds:
             runs += [
