@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-exactly-once bench-challengers bench-drift clean
+.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-exactly-once bench-challengers bench-drift bench-unlabelled clean
 .DEFAULT_GOAL := help
 
 help:
@@ -50,7 +50,7 @@ kafka: $(VENV)/.checked
 	$(BIN)/python tests/broker/run.py
 
 DATA ?= ../shared/data
-bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-drift
+bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-drift bench-unlabelled
 
 # Kafka's part needs a broker: `make kafka` in another terminal.
 bench-exactly-once: $(VENV)/.checked
@@ -74,6 +74,10 @@ bench-challengers: $(VENV)/.checked
 
 bench-drift: $(VENV)/.checked
 	$(BIN)/python benchmarks/drift.py $(DATA)
+
+bench-unlabelled: $(VENV)/.benched
+	$(BIN)/python benchmarks/unlabelled.py $(DATA) --seeds 2
+	$(BIN)/python benchmarks/unlabelled_spaces.py $(DATA)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
