@@ -1,7 +1,7 @@
 """The chance of asking, the draw that decides, and the budget that scales the chance."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
@@ -52,6 +52,7 @@ class Chances:
             `product`; None when the whole product is asked about, then every output has the product's chance.
         floor: the least chance, above 0.
         scales: (n,) the budget's scale each arrival met; None where there is no budget.
+        output_scales: (n, K) the scale each output met, where some have a share of their own; else None.
 
     Raises:
         ValueError: a chance outside [floor, 1] or not a number, a floor outside (0, 1], shapes that do not fit.
@@ -62,6 +63,7 @@ class Chances:
     outputs: Doubles | None
     floor: float
     scales: Doubles | None = None
+    output_scales: Doubles | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.floor <= 1.0:
@@ -110,7 +112,7 @@ def combine(disagreement: Doubles, importance: Doubles | None = None) -> Doubles
     return combined
 
 
-def rise(floor: float, scale: float, disagreement: Doubles) -> Doubles:
+def rise(floor: float, scale: float | Doubles, disagreement: Doubles) -> Doubles:
     """The chance at a given disagreement: p = clip(floor + (1 - floor) * min(1, scale * g), floor, 1)."""
     return np.clip(floor + (1.0 - floor) * np.minimum(1.0, scale * disagreement), floor, 1.0)
 
@@ -120,19 +122,44 @@ class Budget:
 
     The chance of an arrival depends on the arrivals before it and its own disagreement alone, never on how the stream
     is cut into batches and never on a draw: `scale <- scale * exp(eta * (share - p) / share)` after each.
+
+    An output with a share of its own has a scale of its own, moved in the same way by its own chance, and never above
+    the general one. So over T arrivals its mean chance is at most `share * (1 + ln(first / last) / (eta * T))`, with
+    its scale before and after them, whatever comes (but for 1e-4); what it may not spend goes to the others.
     """
 
-    def __init__(self, *, share: float, floor: float, eta: float = 0.02, scale: float | None = None) -> None:
-        """Start at `scale`, the whole of the state; without one at that which suits a disagreement of 1 everywhere.
+    def __init__(
+        self,
+        *,
+        share: float,
+        floor: float,
+        eta: float = 0.02,
+        scale: float | None = None,
+        output_shares: Mapping[int, float] | None = None,
+        output_scales: Mapping[int, float] | None = None,
+    ) -> None:
+        """Start at `scale` and `output_scales`, the whole of the state.
+
+        Args:
+            share: of arrivals, at which the mean chance is held.
+            floor: the least chance, above 0.
+            eta: step of the feedback.
+            scale: without one, that which suits a disagreement of 1 everywhere.
+            output_shares: by column, the mean chance of some outputs at most, where outputs are asked one by one.
+            output_scales: of those; without one, the general scale.
 
         Raises:
-            ValueError: share or floor outside (0, 1], or a floor above the share, which no scale could meet.
+            ValueError: a share or the floor outside (0, 1], or a floor above a share, which no scale could meet.
 
         """
-        if not 0.0 < floor <= share <= 1.0:
-            raise ValueError(f"0 < floor <= share <= 1 is needed, not floor {floor} and share {share}")
+        self.output_shares = dict(output_shares or {})
+        for wanted in (share, *self.output_shares.values()):
+            if not 0.0 < floor <= wanted <= 1.0:
+                raise ValueError(f"0 < floor <= share <= 1 is needed, not floor {floor} and share {wanted}")
         self.share, self.floor, self.eta = share, floor, eta
         self.scale = max(_SMALLEST, (share - floor) / (1.0 - floor) if floor < 1.0 else 1.0) if scale is None else scale
+        known = output_scales or {}
+        self.output_scales = {k: min(self.scale, known.get(k, self.scale)) for k in self.output_shares}
 
     def chances_for(self, combined: Doubles, disagreement: Doubles | None = None) -> Chances:
         """The chances of the next arrivals, in order; moves the scale past them.
@@ -146,6 +173,10 @@ class Budget:
         n = len(combined)
         product, scales = np.empty(n), np.empty(n)
         outputs = None if disagreement is None else np.empty(disagreement.shape)
+        bounded = list(self.output_shares) if disagreement is not None else []
+        most = np.array([self.output_shares[k] for k in bounded])
+        own = np.array([self.output_scales[k] for k in bounded])
+        output_scales = np.empty(disagreement.shape) if disagreement is not None and bounded else None
         for i in range(n):
             scales[i] = self.scale
             if disagreement is None or outputs is None:
@@ -153,9 +184,18 @@ class Budget:
                 spent = min(1.0, max(self.floor, self.floor + (1.0 - self.floor) * min(1.0, self.scale * g)))
                 product[i] = spent
             else:
-                outputs[i] = rise(self.floor, self.scale, disagreement[i])
+                met: float | Doubles = self.scale
+                if output_scales is not None:
+                    output_scales[i] = self.scale
+                    output_scales[i, bounded] = own
+                    met = output_scales[i]
+                outputs[i] = rise(self.floor, met, disagreement[i])
                 product[i] = outputs[i].max(initial=self.floor)
                 spent = float(outputs[i].mean()) if disagreement.size else self.floor
             moved = self.scale * math.exp(self.eta * (self.share - spent) / self.share)
             self.scale = min(_LARGEST, max(_SMALLEST, moved))
-        return Chances(product, outputs, self.floor, scales)
+            if outputs is not None and bounded:
+                own = np.maximum(_SMALLEST, own * np.exp(self.eta * (most - outputs[i, bounded]) / most))
+                own = np.minimum(self.scale, own)
+        self.output_scales.update(zip(bounded, own.tolist(), strict=True))
+        return Chances(product, outputs, self.floor, scales, output_scales)

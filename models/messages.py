@@ -59,7 +59,10 @@ class Prediction(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Because(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """The terms of a chance: p = clip(floor + (1 - floor) * min(1, scale * combined), floor, 1)."""
+    """The terms of a chance: p = clip(floor + (1 - floor) * min(1, scale * combined), floor, 1).
+
+    Of an output that is asked by itself: with its disagreement for `combined`, and its own scale if it has one.
+    """
 
     disagreement: dict[Name, float]
     combined: float
@@ -69,6 +72,7 @@ class Because(Message, frozen=True, kw_only=True, omit_defaults=True):
     share: PositiveProbability | None = None  # of arrivals that was to be asked about then
     draw: Annotated[float, Meta(ge=0.0, lt=1.0)] | None = None  # below the floor the query is one of a uniform sample
     finished: list[Name] = msgspec.field(default_factory=list)  # outputs that no longer count in `combined`
+    output_scales: dict[Name, float] = msgspec.field(default_factory=dict)  # of outputs with a share of their own
 
 
 class Query(Message, frozen=True, kw_only=True, omit_defaults=True):
@@ -117,6 +121,9 @@ class OutputTally(Message, frozen=True, kw_only=True, omit_defaults=True):
     positive: Count
     mass_positive: Annotated[float, Meta(ge=0.0, description="sum of scores of those decided positive")]
     mass_negative: Annotated[float, Meta(ge=0.0, description="sum of scores of the others")]
+    scale: (
+        Annotated[float, Meta(gt=0.0, description="its scale after this batch, if it has a share of its own")] | None
+    ) = None
 
 
 class Signals(Message, frozen=True, kw_only=True, omit_defaults=True):

@@ -24,6 +24,10 @@ class AskingSettings(Group):
     damping: bool = Field(False, description="ask less about what is much like something answered already")
     unit: Literal["product", "output"] = Field("product", description="ask about whole products, or single outputs")
     share: Share = Field(0.1, description="share of arrivals to ask about")
+    output_shares: dict[str, Share] = Field(
+        default_factory=dict,
+        description='share of arrivals to ask some outputs about at most, by name; `unit = "output"` is needed',
+    )
     labels_per_hour: float | None = Field(
         None, gt=0.0, description="labels an hour, instead of `share` once the feed's pace is known"
     )
@@ -44,4 +48,17 @@ class AskingSettings(Group):
     def _floor_within_share(self) -> "AskingSettings":
         if self.floor > self.share:
             raise ValueError(f"p_min {self.p_min} is above share {self.share}: the floor alone would break the budget")
+        return self
+
+    @model_validator(mode="after")
+    def _output_shares_can_be_kept(self) -> "AskingSettings":
+        if self.output_shares and self.unit != "output":
+            raise ValueError(
+                "output_shares: whole products are asked about, all outputs with one chance; unit = output is needed"
+            )
+        for name, share in self.output_shares.items():
+            if share < self.floor:
+                raise ValueError(
+                    f"output_shares: {share} for {name} is below p_min {self.floor}: the floor alone would break it"
+                )
         return self

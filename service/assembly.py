@@ -59,6 +59,7 @@ def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:
         key=key_of(settings, make=make_key),
         stream=settings.stream,
         expires=asking.expires_days * DAY,
+        output_shares=asking.output_shares,
     )
 
 
@@ -70,8 +71,8 @@ def room_for(outputs: tuple[str, ...], wanted: int) -> int:
 
     """
     lengths = [len(output.encode()) + 3 for output in outputs]
-    query = 13 * len(outputs) + 3 * sum(lengths) + MOST_TERMS * 2 * (max(lengths) + 9)
-    tally = sum(lengths) + 70 * len(outputs) + MOST_TOLD + sum(sorted(lengths)[-BUSIEST:])
+    query = 13 * len(outputs) + 3 * sum(lengths) + MOST_TERMS * 3 * (max(lengths) + 9)
+    tally = sum(lengths) + 85 * len(outputs) + MOST_TOLD + sum(sorted(lengths)[-BUSIEST:])
     left = MAX_RECORD - max(query, tally) - 10_000  # for all else that a query says
     if left < LEAST_PRODUCT:
         raise Misconfigured(
@@ -124,6 +125,7 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
             watch=watch_of(settings.drift, learner.snapshot()),
             allowance=Allowance(settings.asking.labels_per_hour, settings.asking.carry_over_hours),
             scale=ledger.traffic.scale() or 1.0,
+            output_scales=ledger.traffic.output_scales(),
             pace=Pace(
                 products=settings.log.batch,
                 answers=settings.learning.batch,

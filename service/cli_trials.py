@@ -158,19 +158,22 @@ def simulate(
     from rich.table import Table
 
     from service.learners import encoders_of
+    from service.outputs import check_shares
     from service.settings import Misconfigured
     from service.simulate import Trial, load, run
     from service.simulate import report as summed_up
 
-    settings = settings_from(config, sets=[*(sets or []), *([f"asking.policy={policy}"] if policy else [])])
-    if rate is not None and labels is not None:
-        raise Misconfigured("--rate and --labels: give one of them, not both")
+    given = {"asking.policy": policy, "asking.share": rate}
+    settings = settings_from(config, sets=[*(sets or []), *(f"{name}={one}" for name, one in given.items() if one)])
+    if labels is not None and (rate is not None or settings.asking.output_shares):
+        other = "asking.output_shares" if rate is None else "--rate"
+        raise Misconfigured(f"{other} and --labels: give one of them, not both")
     if not report.parent.is_dir():
         raise Misconfigured(f"--report {report}: there is no folder {report.parent}")
     trial = Trial(
         policy=settings.asking.policy,
         damping=settings.asking.damping,
-        share=rate or settings.asking.share,
+        share=settings.asking.share,
         labels=labels,
         order=order.value,
         holdout=holdout,
@@ -180,12 +183,14 @@ def simulate(
         noise=noise,
         asking="outputs" if settings.asking.unit == "output" else "product",
         floor=settings.asking.p_min,
+        output_shares=settings.asking.output_shares,
         settings=settings.model,
         device=settings.learning.device,
         encoder=encoders_of(settings).of(settings.model.encoder),
     )
     torch.set_num_threads(settings.learning.threads)
     data, steps = load(feed, outputs, trial), []
+    check_shares(settings, data.outputs)
     with bar("simulate", len(data.stream)) as progress:
         for step in run(data, trial):
             steps.append(step)

@@ -1,7 +1,7 @@
 """Whether to ask: the rule, and the chances it gives a batch of arrivals."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -25,24 +25,41 @@ class Asking:
     stream: str
     expires: float  # seconds
     finished: frozenset[str] = frozenset()  # outputs shown to meet their targets: nothing is asked for their sake
+    output_shares: Mapping[str, float] = field(default_factory=dict)  # share of arrivals at most, of some outputs
 
     def share_now(self, outputs: Sequence[str]) -> float:
         """The share of arrivals wanted: the audit floor alone once every output is finished."""
         return self.p_min if outputs and self.finished.issuperset(outputs) else self.share
 
     def raised(self, factor: float) -> "Asking":
-        """The same with share and least chance times a factor, neither above 1."""
-        return replace(self, share=min(1.0, factor * self.share), p_min=min(1.0, factor * self.p_min))
+        """The same with shares and least chance times a factor, none above 1."""
+        return replace(
+            self,
+            share=min(1.0, factor * self.share),
+            p_min=min(1.0, factor * self.p_min),
+            output_shares={name: min(1.0, factor * share) for name, share in self.output_shares.items()},
+        )
 
-    def judge(self, view: View, scale: float) -> "Judged":
-        """Turn what the model says into chances, in arrival order, starting from the budget's `scale`."""
+    def judge(self, view: View, scale: float, output_scales: Mapping[str, float] | None = None) -> "Judged":
+        """Turn what the model says into chances, in arrival order, starting from the budget's scales."""
         outputs = view.snapshot.outputs
+        own = {k: name for k, name in enumerate(outputs) if name in self.output_shares}
+        known = output_scales or {}
         counted = np.array([name not in self.finished for name in outputs], dtype=np.float64)
         disagreement = self.policy.disagreement(view) * counted
         combined = combine(disagreement, counted)
-        budget = Budget(share=self.share_now(outputs), floor=self.p_min, eta=self.eta, scale=scale)
+        budget = Budget(
+            share=self.share_now(outputs),
+            floor=self.p_min,
+            eta=self.eta,
+            scale=scale,
+            output_shares={k: self.output_shares[name] for k, name in own.items()},
+            output_scales={k: known[name] for k, name in own.items() if name in known},
+        )
         chances = budget.chances_for(combined, disagreement if self.unit == "output" else None)
-        return Judged(disagreement, combined, chances, budget.scale)
+        return Judged(
+            disagreement, combined, chances, budget.scale, {own[k]: one for k, one in budget.output_scales.items()}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +70,4 @@ class Judged:
     combined: NDArray[np.float64]  # (n,)
     chances: Chances
     scale: float  # after the last arrival
+    output_scales: Mapping[str, float]  # then, of outputs with a share of their own

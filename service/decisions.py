@@ -102,12 +102,16 @@ def _chance(chances: Chances, i: int, asked: NDArray[np.intp], outputs: Sequence
 def _because(decided: Decided, i: int, asked: NDArray[np.intp]) -> Because:
     judged, snapshot, asking = decided.judged, decided.snapshot, decided.asking
     assert judged.chances.scales is not None
+    own = judged.chances.output_scales
     strongest = asked[np.argsort(-judged.disagreement[i, asked], kind="stable")[:MOST_TERMS]].tolist()
     return Because(
         disagreement={snapshot.outputs[k]: float(judged.disagreement[i, k]) for k in strongest},
         combined=float(judged.combined[i]),
         floor=asking.p_min,
         scale=float(judged.chances.scales[i]),
+        output_scales={}
+        if own is None
+        else {snapshot.outputs[k]: float(own[i, k]) for k in strongest if snapshot.outputs[k] in asking.output_shares},
         share=asking.share_now(snapshot.outputs),
         threshold={snapshot.outputs[k]: float(snapshot.thresholds[k]) for k in strongest},
         draw=float(decided.draws[i]),
@@ -138,7 +142,9 @@ def tallies(decided: Decided, yardstick: Yardstick | None = None) -> Iterator[Ou
             chance=float(decided.judged.chances.product[rows].sum()),
             scale=decided.judged.scale,
             outputs={
-                name: OutputTally(positive=n, mass_positive=yes, mass_negative=no)
+                name: OutputTally(
+                    positive=n, mass_positive=yes, mass_negative=no, scale=decided.judged.output_scales.get(name)
+                )
                 for name, n, yes, no in zip(snapshot.outputs, counts, above, below, strict=True)
             },
             signals=(None if yardstick is None or decided.measured is None else yardstick.told(decided.measured[rows])),

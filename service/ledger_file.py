@@ -79,7 +79,10 @@ CREATE TABLE stretches (
   epoch INTEGER, number INTEGER, n INTEGER NOT NULL, sums BLOB NOT NULL, PRIMARY KEY (epoch, number)) STRICT;
 ALTER TABLE queries ADD COLUMN stretch INTEGER;
 """
-SCHEMAS: Final = (SCHEMA, CHALLENGES, DRIFT, EMBEDDINGS, STRETCHES)  # each version of the file adds one
+OUTPUT_BUDGETS: Final = """
+CREATE TABLE output_budgets (output TEXT PRIMARY KEY, scale REAL NOT NULL) STRICT;
+"""
+SCHEMAS: Final = (SCHEMA, CHALLENGES, DRIFT, EMBEDDINGS, STRETCHES, OUTPUT_BUDGETS)  # each version of the file adds one
 VERSION: Final = len(SCHEMAS)
 
 

@@ -91,10 +91,11 @@ def score_turn(service: Service, log_now: Log) -> None:
         clock=time.perf_counter,
         yardstick=None if service.watch is None else service.watch.yardstick,
         encoder=service.rivals.encoders.of(service.recipe.settings.encoder),
+        output_scales=service.output_scales,
     )
     began = time.perf_counter()
     log_now.producer.publish(scored.outgoing, past=log_now.products.position())
-    service.scale = scored.scale
+    service.scale, service.output_scales = scored.scale, scored.output_scales
     service.allowance.seen(records, scored.spent)
     service.metrics.scored(scored)
     service.metrics.embeddings(*service.rivals.encoders.counts())

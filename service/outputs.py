@@ -11,7 +11,7 @@ def outputs_of(settings: Settings) -> tuple[str, ...]:
     """The outputs by name: of the settings, else of the outputs file.
 
     Raises:
-        Misconfigured: neither names any, or both do, or a name cannot be one.
+        Misconfigured: neither names any, or both do, a name cannot be one, or one that has a share is missing.
 
     """
     if settings.outputs and settings.outputs_file:
@@ -23,7 +23,19 @@ def outputs_of(settings: Settings) -> tuple[str, ...]:
         )
     if bad := [name for name in names if any(ord(character) < 32 for character in name)]:
         raise Misconfigured(f"outputs: {bad[0]!r} has a control character in it; leave that out")
+    check_shares(settings, names)
     return names
+
+
+def check_shares(settings: Settings, outputs: tuple[str, ...]) -> None:
+    """Refuse a share for an output that there is not.
+
+    Raises:
+        Misconfigured: naming it.
+
+    """
+    if unknown := sorted(set(settings.asking.output_shares).difference(outputs)):
+        raise Misconfigured(f"asking.output_shares: there is no output {unknown[0]!r}; name one of the outputs")
 
 
 def outputs_known(settings: Settings, ledger: Ledger | None) -> tuple[str, ...]:

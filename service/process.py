@@ -1,6 +1,7 @@
 """What one process of the service holds, and the change from one model to another."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from consumers.port import Consumer
@@ -58,6 +59,7 @@ class Service:
     snapshot: Serving
     asking: Asking
     scale: float  # of the budget, after the last arrival published
+    output_scales: Mapping[str, float]  # of outputs with a share of their own, then
     pace: Pace
     keeper: Keeper
     metrics: Metrics

@@ -35,6 +35,7 @@ class Scored:
     policy: str
     target: float  # share of arrivals wanted
     scale: float  # the budget's scale after this batch
+    output_scales: Mapping[str, float]  # of outputs with a share of their own
     seconds: Mapping[str, float]  # by stage: decode, featurise, classify, watch, decide, encode
 
 
@@ -49,6 +50,7 @@ def score(
     clock: Callable[[], float],
     yardstick: Yardstick | None = None,
     encoder: Encoder = UNENCODED,
+    output_scales: Mapping[str, float] | None = None,
 ) -> Scored:
     """Score products and decide which to ask about.
 
@@ -62,6 +64,7 @@ def score(
         clock: monotonic seconds, for the timings.
         yardstick: measures what is watched for drift; None watches nothing.
         encoder: the one the snapshot has learnt with.
+        output_scales: of outputs with a share of their own, after the arrivals before these; `scale` for one not there.
 
     """
     times = [clock()]
@@ -74,7 +77,7 @@ def score(
     times.append(clock())
     measured = None if yardstick is None else yardstick.measure(view)
     times.append(clock())
-    judged = asking.judge(view, scale)
+    judged = asking.judge(view, scale, output_scales)
     draws = np.array([draw(asking.key, asking.stream, place.arrival) for place in places], dtype=np.float64)
     decided = Decided(
         products=products,
@@ -110,6 +113,7 @@ def score(
         policy=asking.policy.name,
         target=asking.share_now(snapshot.outputs),
         scale=judged.scale,
+        output_scales=judged.output_scales,
         seconds=dict(zip(stages, np.diff(times).tolist(), strict=True)),
     )
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -38,6 +38,7 @@ class Trial:
         asking: about the whole `product`, or each of its `outputs` with a chance of its own.
         damping: ask less about what is much like something answered already.
         floor: least chance; None for the one that suits the share.
+        output_shares: of arrivals, that some outputs are asked about at most, where outputs are asked one by one.
 
     """
 
@@ -53,6 +54,7 @@ class Trial:
     delay: int = 0
     asking: Literal["product", "outputs"] = "product"
     floor: float | None = None
+    output_shares: Mapping[str, float] = field(default_factory=dict)
     settings: LearnerSettings = field(default_factory=LearnerSettings)
     device: str = "cpu"
     encoder: Encoder = UNENCODED
@@ -95,7 +97,11 @@ def run(data: Data, trial: Trial) -> Iterator[Step]:
     """
     stream, outputs = len(data.stream), len(data.outputs)
     share = trial.share if trial.labels is None else min(1.0, trial.labels / stream)
-    budget = Budget(share=share, floor=floor_for(share) if trial.floor is None else trial.floor)
+    budget = Budget(
+        share=share,
+        floor=floor_for(share) if trial.floor is None else trial.floor,
+        output_shares={data.outputs.index(name): most for name, most in trial.output_shares.items()},
+    )
     policy = policy_named(trial.policy, damping=trial.damping)
     learner = new_learner(data.outputs, trial.settings, seed=trial.seed, device=trial.device, encoder=trial.encoder)
     answered = data.answers ^ mistakes(data.answers.shape, seed=trial.seed, noise=trial.noise)

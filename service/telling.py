@@ -25,7 +25,7 @@ def told(story: Story, outputs: tuple[str, ...]) -> str:
             f"query      {query.id}: {story.kept.state}",
             f"asked      {_when(query.asked_at)}, until {_when(query.expires_at)}",
             f"because    floor {because.floor}, scale {because.scale:.3f}, combined {because.combined:.4f}; most: "
-            + ", ".join(f"{k} {v:.3f}" for k, v in terms),
+            + ", ".join(f"{k} {v:.3f}{_own(because.output_scales.get(k))}" for k, v in terms),
         ]
         for label, at, outcome in story.answers:
             yes = [k for k, v in label.answers.items() if v]
@@ -38,6 +38,10 @@ def told(story: Story, outputs: tuple[str, ...]) -> str:
         batches = ", ".join(map(str, story.batches))
         lines.append(f"learnt     {f'in batch {batches}' if batches else 'not yet'}")
     return "\n".join(lines)
+
+
+def _own(scale: float | None) -> str:
+    return "" if scale is None else f" (scale {scale:.3f})"
 
 
 def _when(seconds: float) -> str:

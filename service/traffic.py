@@ -21,7 +21,7 @@ class Traffic:
         self._sql = sql
 
     def add(self, tally: Tally) -> None:
-        """Add one tally, and keep the scale it ends with."""
+        """Add one tally, and keep the scales it ends with."""
         row = (tally.topic, tally.partition, tally.first, tally.last, tally.n, tally.asked, tally.chance)
         self._sql.execute(
             "INSERT INTO traffic VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
@@ -30,6 +30,8 @@ class Traffic:
             row,
         )
         self._sql.execute("INSERT OR REPLACE INTO budget VALUES (1, ?)", (tally.scale,))
+        own = [(name, one.scale) for name, one in tally.outputs.items() if one.scale is not None]
+        self._sql.executemany("INSERT OR REPLACE INTO output_budgets VALUES (?, ?)", own)
 
     def totals(self) -> Totals:
         """Everything that has come by."""
@@ -43,3 +45,7 @@ class Traffic:
         """The budget's scale as last heard; None before the first tally."""
         row = self._sql.execute("SELECT scale FROM budget").fetchone()
         return None if row is None else float(row[0])
+
+    def output_scales(self) -> dict[str, float]:
+        """The scales of outputs that have, or once had, a share of their own, as last heard."""
+        return dict(self._sql.execute("SELECT output, scale FROM output_budgets"))

@@ -294,6 +294,20 @@ def test_the_budget_goes_on_over_batches_and_restarts(tmp_path):
     assert chances == Counter(budget.chances_for(np.ones(PRODUCTS)).product.tolist())
 
 
+def test_the_budget_of_an_output_goes_on_over_batches_and_restarts(tmp_path):
+    asking = {"share": 0.3, "p_min": 0.1, "policy": "random", "unit": "output", "output_shares": {"shoe": 0.2}}
+    shop = Shop(tmp_path / "data", **{f"asking.{name}": value for name, value in asking.items()})
+    shop.serve(turns=3)
+    shop.serve()
+
+    budget = Budget(share=0.3, floor=0.1, eta=shop.settings.asking.eta, scale=1.0, output_shares={1: 0.2})
+    chances = budget.chances_for(np.ones(PRODUCTS), np.ones((PRODUCTS, len(OUTPUTS))))
+    queries = [decode(Query, record.value) for record in shop.read("queries")]
+    assert {query.chance.get("shoe", 0.2) for query in queries} <= {0.2, *chances.outputs[:, 1].tolist()}
+    with closing(Ledger(shop.settings.data_dir, read_only=True)) as ledger:
+        assert ledger.traffic.output_scales() == {"shoe": budget.output_scales[1]}
+
+
 def failing(times, error):
     def opener(open_log):
         left = itertools.count(times, -1)

@@ -97,6 +97,72 @@ def test_a_budget_that_does_not_feed_back_is_caught():
     assert mean_chances(eta=0.0) != pytest.approx((0.1, 0.1), rel=0.05)
 
 
+OUTPUT_SHARE, STREAM = 0.04, 6_000
+
+
+def tense_after_calm() -> np.ndarray:
+    """Disagreements of three outputs, the first twice that of the others; after half the stream five times as much."""
+    calm = np.random.default_rng(7).beta(0.3, 6.0, (STREAM, 3)) * (1.0, 0.5, 0.5)
+    return np.minimum(1.0, calm * np.where(np.arange(STREAM) < STREAM / 2, 1.0, 5.0)[:, None])
+
+
+def mean_chances_of_outputs(*, eta: float, scales: dict[int, float]) -> np.ndarray:
+    """Mean chance of each output, the first with a share of its own."""
+    budget = Budget(
+        share=0.1, floor=0.02, eta=eta, scale=1.0, output_shares={0: OUTPUT_SHARE}, output_scales=dict(scales)
+    )
+    stream = tense_after_calm()
+    chances = budget.chances_for(stream.mean(axis=1), stream)
+    assert np.abs(np.log(chances.output_scales[:, 0])).max() < BETWEEN
+    return chances.outputs.mean(axis=0)
+
+
+# Every step moves the logarithm of the scale by eta * (1 - p / share), and here it stays within ln(100) of 0. So
+# T steps have a mean chance that differs from the share by a part of ln(100) / (eta * T) at most.
+BETWEEN = np.log(100)
+OFF = BETWEEN / (0.02 * STREAM)
+
+
+def test_the_share_of_an_output_is_met_through_a_fivefold_shift():
+    assert mean_chances_of_outputs(eta=0.02, scales={})[0] == pytest.approx(OUTPUT_SHARE, rel=OFF)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0])
+def test_the_share_of_an_output_without_feedback_is_caught(scale):
+    assert mean_chances_of_outputs(eta=1e-12, scales={0: scale})[0] != pytest.approx(OUTPUT_SHARE, rel=OFF)
+
+
+def test_what_an_output_may_not_spend_is_left_to_the_others():
+    found = mean_chances_of_outputs(eta=0.02, scales={})
+
+    # The general scale obeys the same rule; it starts at 1 and stays within ln(100) too.
+    assert found.mean() == pytest.approx(0.1, rel=OFF)
+    assert found[1:].min() > 2.5 * OUTPUT_SHARE
+
+
+def estimates_of_an_output(weight) -> tuple[np.ndarray, float]:
+    """Weighted means of an output with a share of its own, over many runs of coins, and what they estimate."""
+    stream = tense_after_calm()[-RUNS:]
+    chances = Budget(share=0.3, floor=FLOOR, output_shares={0: 0.1}).chances_for(stream.mean(axis=1), stream)
+    losses = np.random.default_rng(5).beta(0.5, 2.0, RUNS)
+    weighted = losses * weight(chances)
+    draws = np.array([uniforms(RUNS, "asking an output", run) for run in range(RUNS)])
+    return (weighted * (draws < chances.outputs[:, 0])).mean(axis=1), float(losses.mean())
+
+
+def off_by_of_an_output(weight) -> float:
+    found, truth = estimates_of_an_output(weight)
+    return abs(found.mean() - truth) / (found.std() / RUNS**0.5)
+
+
+def test_means_weighted_by_the_chance_of_the_output_are_unbiased():
+    assert off_by_of_an_output(lambda chances: 1 / chances.outputs[:, 0]) < 3.3
+
+
+def test_means_weighted_by_the_chance_of_its_product_are_caught():
+    assert off_by_of_an_output(lambda chances: 1 / chances.product) > 3.3
+
+
 def brute_force(members: np.ndarray, clip: float) -> float:
     clipped = np.clip(members, clip, 1 - clip)
     losses = np.stack([-np.log(clipped), -np.log(1 - clipped)])

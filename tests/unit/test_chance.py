@@ -67,6 +67,43 @@ def test_chances_do_not_depend_on_how_the_stream_is_cut(first, second, share, by
     assert apart.scale == together.scale
 
 
+@given(figures, figures, st.floats(0.01, 0.5))
+def test_chances_of_outputs_with_a_share_do_not_depend_on_how_the_stream_is_cut(first, second, share):
+    together, apart = (Budget(share=share, floor=share / 4, output_shares={1: share / 2}) for _ in range(2))
+    stream = np.array([*first, *second])
+    outputs = np.stack([stream**2, stream], axis=1)
+
+    def cut(part: slice) -> list[list[float]]:
+        return apart.chances_for(stream[part], outputs[part]).outputs.tolist()
+
+    expected = together.chances_for(stream, outputs).outputs.tolist()
+    assert cut(slice(0, len(first))) + cut(slice(len(first), None)) == expected
+    assert apart.output_scales == together.output_scales
+
+
+@given(figures, st.floats(0.01, 0.5), st.floats(1e-4, 1e4))
+def test_the_scale_of_an_output_is_never_above_the_general_one(stream, share, scale):
+    budget = Budget(share=share, floor=share / 4, scale=scale, output_shares={0: share / 2}, output_scales={0: 2e4})
+    chances = budget.chances_for(np.array(stream), np.array([stream, stream]).T)
+
+    assert (chances.output_scales[:, 0] <= chances.scales).all()
+    assert (chances.output_scales[:, 1] == chances.scales).all()
+    assert (chances.outputs >= share / 4).all()
+
+
+def test_a_share_of_an_output_does_not_count_where_whole_products_are_asked_about():
+    plain, bounded = (
+        Budget(share=0.2, floor=0.05, output_shares=shares).chances_for(np.ones(9)) for shares in (None, {0: 0.1})
+    )
+
+    assert (bounded.product.tolist(), bounded.output_scales) == (plain.product.tolist(), None)
+
+
+def test_a_floor_above_the_share_of_an_output_is_refused():
+    with pytest.raises(ValueError, match=r"floor 0\.05 and share 0\.03"):
+        Budget(share=0.1, floor=0.05, output_shares={2: 0.03})
+
+
 @given(figures, st.floats(0.01, 0.5), st.floats(1e-4, 1e4))
 def test_every_chance_lies_between_the_floor_and_one(stream, share, scale):
     chances = Budget(share=share, floor=share / 2, scale=scale).chances_for(np.array(stream))

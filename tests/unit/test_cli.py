@@ -83,6 +83,22 @@ def test_two_budgets_for_a_simulation_are_misuse(askance, feed):
     assert (status, "--rate and --labels" in text) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "asking.output_shares.nothing=0.05"], "no output 'nothing'"),
+        (["--set", "asking.output_shares.nothing=0.05", "--labels", 5], "asking.output_shares and --labels"),
+        (["--set", "asking.output_shares.nothing=0.05", "--rate", 0.5], "0.05 for nothing is below p_min 0.1"),
+    ],
+)
+def test_a_share_that_cannot_be_simulated_is_misuse(askance, feed, words, said):
+    start = ["simulate", feed[0], "--outputs", feed[1], "--report", "out.json", "--set", "asking.unit=output"]
+
+    status, text = askance(*start, *words)
+
+    assert (status, said in " ".join(text.split())) == (2, True), text
+
+
 def test_late_and_wrong_answers_are_simulated_as_told(askance, tmp_path):
     shop = tmp_path / "shop.jsonl.gz"
     outputs = write_feed(shop, 200, seed=1)

@@ -30,9 +30,9 @@ def _bare_environment(monkeypatch):
 
 
 def names(settings, prefix=""):
-    """Dotted names of all settings; `security` is one, whatever it holds."""
+    """Dotted names of all settings; a table is one, whatever it holds."""
     for name, value in settings.items():
-        if isinstance(value, dict) and name != "security":
+        if isinstance(value, dict) and name not in {"security", "output_shares"}:
             yield from names(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"

@@ -31,6 +31,7 @@ def scored(**changed):
         "policy": "iwal",
         "target": 0.1,
         "scale": 1.5,
+        "output_scales": {},
         "seconds": {"decode": 0.001, "classify": 0.01},
     }
     return Scored(**(values | changed))

@@ -6,6 +6,7 @@ import json
 import struct
 
 import msgpack
+import msgspec
 import numpy as np
 import pytest
 
@@ -60,10 +61,13 @@ ASKING = Asking(
 )  # fmt: skip
 
 
-def scored(batch, *, scale=1.0, limit=MAX_BYTES, **changes):
+def scored(batch, *, scale=1.0, limit=MAX_BYTES, output_scales=None, **changes):
     asking = dataclasses.replace(ASKING, **changes)
     ticks = itertools.count()
-    return score(batch, SNAPSHOT, asking, scale=scale, limit=limit, now=NOW, clock=lambda: float(next(ticks)))
+    return score(
+        batch, SNAPSHOT, asking, scale=scale, limit=limit, now=NOW, clock=lambda: float(next(ticks)),
+        output_scales=output_scales,
+    )  # fmt: skip
 
 
 def of(result, kind, topic):
@@ -168,6 +172,35 @@ def test_the_chance_of_an_output_follows_exactly_from_its_terms(policy):
         assert query.chance == {
             output: chance(query.because, query.because.disagreement[output]) for output in query.ask
         }
+
+
+@POLICY
+def test_the_chance_of_an_output_with_a_share_follows_exactly_from_its_own_scale(policy):
+    result = scored(
+        records(200), policy=POLICIES[policy], unit="output", output_shares={"shoe": 0.06}, output_scales={"shoe": 0.1}
+    )
+    asked = [query for query in queries(result) if "shoe" in query.ask]
+
+    assert {tuple(query.because.output_scales) for query in asked} == {("shoe",)}
+    for query in asked:
+        own = query.because.output_scales["shoe"]
+        assert own <= query.because.scale
+        terms = msgspec.structs.replace(query.because, scale=own)
+        assert query.chance["shoe"] == chance(terms, query.because.disagreement["shoe"])
+
+
+def test_only_outputs_with_a_share_have_a_scale_in_the_tallies():
+    result = scored(records(100), unit="output", output_shares={"shoe": 0.06})
+
+    for tally in of(result, Tally, "tallies"):
+        scales = {output: tally.outputs[output].scale for output in OUTPUTS}
+        assert scales == dict.fromkeys(OUTPUTS) | {"shoe": result.output_scales["shoe"]}
+
+
+def test_shares_of_outputs_are_raised_with_the_share():
+    raised = dataclasses.replace(ASKING, output_shares={"shoe": 0.06, "red": 0.8}).raised(2.0)
+
+    assert raised.output_shares == {"shoe": 0.12, "red": 1.0}
 
 
 def test_outputs_are_asked_below_one_draw_so_that_they_nest():

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.model_settings import BOUNDS, ModelSettings
+from service.outputs import outputs_of
 from service.settings import Misconfigured, as_plain, read_settings
 
 
@@ -41,6 +42,10 @@ def test_given_values_stand_over_variables_over_the_file(tmp_path, monkeypatch):
         ("[asking]\nshare = nan", "asking.share"),
         ("[asking]\np_min = 0.5", "p_min 0.5 is above share 0.1"),
         ("[asking]\npolicy = 'guess'", "asking.policy = 'guess'"),
+        ("[asking.output_shares]\nshoe = 0.05", "unit = output is needed"),
+        ("[asking]\nunit = 'output'\noutput_shares = {shoe = 0.01}", "0.01 for shoe is below p_min 0.02"),
+        ("[asking]\nunit = 'output'\noutput_shares = {shoe = 0.0}", "asking.output_shares.shoe = 0.0"),
+        ("[asking]\nunit = 'output'\noutput_shares = {shoe = 1.5}", "asking.output_shares.shoe = 1.5"),
         ("outputs = ['a', 'a']", "a name stands there twice"),
         ("[asking]\npolicy = 'iwal-cal'\n[model]\nkind = 'river'", "model.kind = askance is needed"),
         ("[asking]\ndamping = true\n[model]\nkind = 'river'", "damping looks at our own model's counts"),
@@ -53,6 +58,13 @@ def test_what_is_wrong_is_said_by_name(tmp_path, text, said):
         read_settings(written(tmp_path, text))
 
     assert said in str(error.value)
+
+
+def test_a_share_of_an_output_that_there_is_not_is_said():
+    changes = {"outputs": ("red",), "asking.unit": "output", "asking.output_shares": {"shoe": 0.05}}
+
+    with pytest.raises(Misconfigured, match=r"asking\.output_shares: there is no output 'shoe'"):
+        outputs_of(read_settings(None, changes))
 
 
 def test_a_missing_file_is_said(tmp_path):

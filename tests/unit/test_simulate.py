@@ -99,6 +99,18 @@ def test_asking_output_by_output_asks_less_of_each_product(feed):
     assert last["labels"] < last["answers"] < 5 * last["labels"]
 
 
+def test_an_output_with_a_share_is_asked_less_and_the_others_more(feed):
+    trial = replace(TRIAL, policy="iwal", asking="outputs")
+    data = load(*feed, trial)
+    free, bounded, all_bounded = (
+        report(data, one, list(run(data, one)))["points"][-1]["answers"]
+        for one in (trial, *(replace(trial, output_shares=dict.fromkeys(names, 0.1)) for names in (["red"], NAMES)))
+    )
+
+    assert bounded == pytest.approx(free, rel=0.1)
+    assert all_bounded == pytest.approx(0.1 * len(NAMES) * len(data.stream), rel=0.2)
+
+
 def test_quality_rises_with_labels(feed):
     points = simulate(*feed, TRIAL)["points"]
 
