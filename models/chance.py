@@ -79,12 +79,11 @@ class Chances:
     def __len__(self) -> int:
         return len(self.product)
 
-    @property
-    def spent(self) -> float:
-        """Labels expected, in products: one of which only some outputs are asked counts that part."""
+    def spent(self, rows: Sequence[int]) -> float:
+        """Labels expected of these arrivals, in products: one of which only some outputs are asked counts that part."""
         if self.outputs is None or not self.outputs.shape[1]:
-            return float(self.product.sum())
-        return float(self.outputs.mean(axis=1).sum())
+            return float(self.product[rows].sum())
+        return float(self.outputs[rows].mean(axis=1).sum())
 
     def asked(self, draws: Sequence[float] | Doubles) -> NDArray[np.bool_]:
         """Which arrivals are asked about: the draw below the chance."""

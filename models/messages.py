@@ -153,6 +153,8 @@ class Tally(Message, frozen=True, kw_only=True, omit_defaults=True):
     asked: Count
     chance: Annotated[float, Meta(ge=0.0, description="sum of the chances")]
     scale: Annotated[float, Meta(gt=0.0, description="the budget's scale after this batch")]
+    spent: Annotated[float, Meta(ge=0.0)] | None = None  # labels expected, in products; as `chance` if left out
+    newest: Seconds | None = None  # time in the log of the newest arrival, if the log has one
     outputs: dict[Name, OutputTally]
     signals: Signals | None = None
     at: Seconds

@@ -1,10 +1,9 @@
 """Labels per hour as a share of arrivals: what people can answer, over how fast the feed comes."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from models.records import Record
+from models.messages import Tally
 
 HOUR: Final = 3_600.0
 MOST_OVERSPENT: Final = 1.0  # hours: then the floor alone is asked
@@ -46,23 +45,21 @@ class Allowance:
             return otherwise
         return min(1.0, max(floor, self.labels_per_hour * (1.0 + self._left) / pace))
 
-    def seen(self, records: Sequence[Record], spent: float) -> None:
+    def seen(self, tally: Tally) -> None:
         """Take in the arrivals of one batch. A log whose clock goes back counts as one that stood still.
 
-        Args:
-            records: the arrivals.
-            spent: labels asked for, as expected from the chances: what the coins made of them says nothing of the next.
-
+        Labels are counted as expected from the chances: what the coins made of them says nothing of the next.
         """
-        newest = max((record.at for record in records), default=self._last)
-        if self._last is not None and newest is not None:
+        newest = tally.at if tally.newest is None else tally.newest
+        spent = tally.chance if tally.spent is None else tally.spent
+        if self._last is not None:
             passed = max(0.0, newest - self._last)
             kept = 0.5 ** (passed / self.half_life)
             # The time seen is weighed as the arrivals in it are; 1.4427 is one over the logarithm of two.
             self._seconds = self._seconds * kept + 1.4426950408889634 * self.half_life * (1.0 - kept)
-            self._arrivals = self._arrivals * kept + len(records)
+            self._arrivals = self._arrivals * kept + tally.n
             self._left = min(self.carry_over, self._left + passed / HOUR)
         if self.labels_per_hour is not None:
             self._left = max(-MOST_OVERSPENT, self._left - spent / self.labels_per_hour)
-        if newest is not None and (self._last is None or newest > self._last):
+        if self._last is None or newest > self._last:
             self._last = newest

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -16,34 +15,35 @@ from consumers.port import Consumer
 from consumers.sqlite import SqliteReader
 from models.policies import policy_named
 from models.records import Position
-from models.watched import BUSIEST, MOST_TOLD
 from producers.connection import Connection
 from producers.kafka import KafkaWriter
 from producers.port import Producer
 from producers.provision import provision
 from producers.sqlite import FILE, SqliteWriter
-from producers.topics import MAX_RECORD, Topic, topics
+from producers.topics import Topic, topics
 from service.allowance import Allowance
 from service.checkpoints import fingerprint
 from service.deciding import Asking
-from service.decisions import MOST_TERMS
+from service.encoders import Encoders
 from service.http import Health
 from service.keeping import Every, Keeper
 from service.learners import encoders_of, restored, rivals_of
+from service.learning import LearningHalf
 from service.ledger import Ledger
+from service.loop import Both, BothLog
 from service.metrics import Metrics
 from service.outputs import outputs_of, settle_outputs
-from service.process import Log, Pace, Service
 from service.promotion import heed, served
-from service.reacting import watch_of
+from service.reacting import reaction_of
+from service.room import room_for
+from service.scoring import ScoringHalf
 from service.secret import key_of
-from service.settings import Misconfigured, Settings
+from service.settings import Settings
 from service.stopping import Targets
 
 log = structlog.get_logger("assembly")
 
 DAY = 86_400.0
-LEAST_PRODUCT = 100_000  # bytes that a product may always have
 LEARNER_READS = ("queries", "labels", "tallies")
 
 
@@ -63,41 +63,49 @@ def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:
     )
 
 
-def room_for(outputs: tuple[str, ...], wanted: int) -> int:
-    """The largest product taken in, up to `wanted`, so that its query with all its terms fits into one record.
-
-    Raises:
-        Misconfigured: the outputs alone fill a record.
-
-    """
-    lengths = [len(output.encode()) + 3 for output in outputs]
-    query = 13 * len(outputs) + 3 * sum(lengths) + MOST_TERMS * 3 * (max(lengths) + 9)
-    tally = sum(lengths) + 85 * len(outputs) + MOST_TOLD + sum(sorted(lengths)[-BUSIEST:])
-    left = MAX_RECORD - max(query, tally) - 10_000  # for all else that a query says
-    if left < LEAST_PRODUCT:
-        raise Misconfigured(
-            f"outputs: {len(outputs)} with {sum(lengths):,} characters are too many for one query; "
-            "name fewer, or give them shorter names"
-        )
-    return min(wanted, left)
-
-
-def make_service(settings: Settings, registry: CollectorRegistry, *, patience: float = 120.0) -> Service:
-    """Bring the service to where it stopped, or to its beginning; it serves once the log is open.
+def make_both(settings: Settings, registry: CollectorRegistry, *, patience: float = 120.0) -> Both:
+    """Bring `askance run` to where it stopped, or to its beginning; it serves once the log is open.
 
     Raises:
         Misconfigured, LedgerUnusable, BadFeed: each says what to do.
 
     """
+    encoders = encoders_of(settings)
+    metrics = Metrics(registry, version=version("askance"))
+    health = Health(time.monotonic, patience=patience)
+    learning = learning_half(settings, encoders, metrics, health)
+    try:
+        scoring = scoring_half(settings, encoders, metrics, make_key=True)
+        scoring.output_scales = learning.ledger.traffic.output_scales()
+    except BaseException:
+        learning.ledger.close()
+        raise
+    return Both(scoring=scoring, learning=learning, health=health, metrics=metrics)
+
+
+def scoring_half(settings: Settings, encoders: Encoders, metrics: Metrics, *, make_key: bool) -> ScoringHalf:
+    """The scoring half, which waits for a model."""
+    return ScoringHalf(
+        asking=asking_of(settings, make_key=make_key),
+        watch=settings.drift.watch,
+        encoders=encoders,
+        metrics=metrics,
+        batch=settings.log.batch,
+        wait=settings.log.wait_seconds,
+        max_bytes=settings.log.max_bytes,
+    )
+
+
+def learning_half(
+    settings: Settings, encoders: Encoders, metrics: Metrics, health: Health, *, wait: float = 0.0
+) -> LearningHalf:
+    """The learning half as its ledger has it; `wait` is how long a turn waits for answers, in seconds."""
     outputs = outputs_of(settings)
     max_bytes = room_for(outputs, settings.log.max_bytes)
     ledger = Ledger(settings.data_dir)
     try:
         ledger.belong_to(log_of(settings))
-        targets = Targets(**settings.targets.model_dump())
-        asking = asking_of(settings, make_key=True)
         settle_outputs(ledger, outputs, settings.learning.confirm_removed)
-        encoders = encoders_of(settings)
         rivals = rivals_of(settings, encoders)
         with ledger.transaction():
             ledger.challenges.configure(rivals.configured)
@@ -109,30 +117,27 @@ def make_service(settings: Settings, registry: CollectorRegistry, *, patience: f
         serves = served(ledger, rivals.configured)[-1]
         for _ in rivals.settle(ledger):
             pass
-        metrics = Metrics(registry, learner.outputs, version=version("askance"))
-        metrics.serving(learner.version, time.time())
-        health = Health(time.monotonic, patience=patience)
+        metrics.name(learner.outputs)
         health.ready("model")
-        return Service(
+        targets = Targets(**settings.targets.model_dump())
+        return LearningHalf(
             ledger=ledger,
             learner=learner,
             recipe=serves,
             rivals=rivals,
             savings=settings.savings.enabled,
             snapshot=learner.snapshot(),
-            asking=replace(asking, finished=frozenset(targets.finished(ledger.evidence))),
-            targets=targets,
-            watch=watch_of(settings.drift, learner.snapshot()),
+            made_at=time.time(),
+            share=settings.asking.share,
+            floor=settings.asking.floor,
             allowance=Allowance(settings.asking.labels_per_hour, settings.asking.carry_over_hours),
-            scale=ledger.traffic.scale() or 1.0,
-            output_scales=ledger.traffic.output_scales(),
-            pace=Pace(
-                products=settings.log.batch,
-                answers=settings.learning.batch,
-                wait=settings.log.wait_seconds,
-                max_bytes=max_bytes,
-                annotators=settings.learning.annotators_per_query,
-            ),
+            targets=targets,
+            finished=frozenset(targets.finished(ledger.evidence)),
+            reaction=reaction_of(settings.drift),
+            annotators=settings.learning.annotators_per_query,
+            batch=settings.learning.batch,
+            wait=wait,
+            max_bytes=max_bytes,
             keeper=Keeper(
                 directory=settings.data_dir / "checkpoints",
                 settings=fingerprint(*serves),
@@ -209,17 +214,17 @@ def _embedded(settings: Settings) -> Clients:
     return Clients(read, write)
 
 
-def log_opener(settings: Settings, ledger: Ledger) -> Callable[[], Log]:
-    """How the service opens its log: the scorer in its group, the learner where the ledger stands."""
+def open_both(settings: Settings, ledger: Ledger) -> Callable[[], BothLog]:
+    """How `askance run` opens its log: the scoring half in its group, the learning half where the ledger stands."""
     reach, group = clients(settings), settings.kafka.group
     learner = f"{group}-learner"
 
-    def opened() -> Log:
+    def opened() -> BothLog:
         with ExitStack() as so_far:
             producer = so_far.enter_context(closing(reach.write(f"{settings.stream}-{settings.kafka.instance}")))
             products = so_far.enter_context(closing(reach.read(("products",), group, None)))
             answers = reach.read(LEARNER_READS, learner, ledger.position(learner))
             so_far.pop_all()
-        return Log(products=products, answers=answers, producer=producer)
+        return BothLog(products=products, answers=answers, producer=producer)
 
     return opened

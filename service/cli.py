@@ -107,7 +107,7 @@ def run(
     """
     from prometheus_client import CollectorRegistry
 
-    from service.assembly import log_opener, make_service
+    from service.assembly import make_both, open_both
     from service.logs import configure
     from service.loop import run as serve
 
@@ -116,7 +116,7 @@ def run(
     log = structlog.get_logger("askance")
     registry = CollectorRegistry()
     with stopping() as stop:
-        service = make_service(settings, registry)
+        service = make_both(settings, registry)
         try:
             endpoints = None
             if settings.http.enabled:
@@ -125,11 +125,11 @@ def run(
                 )
                 endpoints.__enter__()
                 log.info("listening", host=endpoints.host, port=endpoints.port)
-            log.info("started", settings=as_plain(settings) | {"outputs": len(service.learner.outputs)})
-            serve(service, log_opener(settings, service.ledger), stop)
-            log.info("stopped", model=service.learner.version, **service.ledger.balance())
+            log.info("started", settings=as_plain(settings) | {"outputs": len(service.learning.learner.outputs)})
+            serve(service, open_both(settings, service.learning.ledger), stop)
+            log.info("stopped", model=service.learning.learner.version, **service.learning.ledger.balance())
         finally:
-            service.ledger.close()
+            service.learning.ledger.close()
             if endpoints is not None:
                 endpoints.stop()
 

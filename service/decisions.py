@@ -93,6 +93,11 @@ def queries(decided: Decided) -> Iterator[Outgoing]:
         yield Outgoing("queries", identity.encode(), encode(query))
 
 
+def _dated(at: float) -> float | None:
+    """The time, unless the feed has stamped its records with none."""
+    return at if 946_684_800.0 <= at < 4_102_444_800.0 else None
+
+
 def _chance(chances: Chances, i: int, asked: NDArray[np.intp], outputs: Sequence[str]) -> dict[str, float] | float:
     if chances.outputs is None:
         return float(chances.product[i])
@@ -141,6 +146,8 @@ def tallies(decided: Decided, yardstick: Yardstick | None = None) -> Iterator[Ou
             asked=int(decided.asked[rows].sum()),
             chance=float(decided.judged.chances.product[rows].sum()),
             scale=decided.judged.scale,
+            spent=decided.judged.chances.spent(rows),
+            newest=_dated(max(places[row].at for row in rows)),
             outputs={
                 name: OutputTally(
                     positive=n, mass_positive=yes, mass_negative=no, scale=decided.judged.output_scales.get(name)

@@ -15,7 +15,7 @@ from rich.table import Table
 from models.coding import read
 from models.messages import Prediction
 from service.annotators import annotate
-from service.assembly import asking_of, clients, log_opener, make_service
+from service.assembly import asking_of, clients, make_both, open_both
 from service.audit import Audited, audit
 from service.catalogue import OUTPUTS, generate
 from service.crowd import Crowd, Habits
@@ -23,7 +23,6 @@ from service.feeds import Entry
 from service.learners import encoders_of, rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run as serve
-from service.process import Service
 from service.quality import Window, progressive
 from service.reading import in_order, read_topic
 from service.replay import replay
@@ -75,11 +74,11 @@ def _play(settings: Settings, feed: list[Entry], rate: float, seed: int, console
     truth = {product.id: labels or frozenset() for product, labels in feed}
 
     def service() -> None:
-        made: Service = make_service(settings, registry)
+        made = make_both(settings, registry)
         try:
-            serve(made, log_opener(settings, made.ledger), cast.stop_service)
+            serve(made, open_both(settings, made.learning.ledger), cast.stop_service)
         finally:
-            made.ledger.close()
+            made.learning.ledger.close()
 
     def feeding() -> None:
         writer = reach.write("demo-feed")

@@ -26,6 +26,7 @@ class Joined:
     ignored: Counter[str] = field(default_factory=Counter)
     delays: list[float] = field(default_factory=list)
     lessons: dict[str, tuple[Query, Mapping[str, float]]] = field(default_factory=dict)  # by query, newest
+    tallies: list[Tally] = field(default_factory=list)
     change: Change | None = None  # drift
 
 
@@ -56,6 +57,7 @@ def join(taken: Sequence[Taken], ledger: Ledger, outputs: set[str], wanted: int)
             ledger.evidence.add_tally(message)
             joined.change = ledger.drift.add(message) or joined.change
             ledger.traffic.add(message)
+            joined.tallies.append(message)
     return joined
 
 

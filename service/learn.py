@@ -37,6 +37,7 @@ class Learnt:
     states: Mapping[str, int]  # the ledger's balance after it: issued, open, answered, skipped, expired, withdrawn
     model: int  # version of the learner after it
     seconds: Mapping[str, float]  # by stage: decode, join, update, rivals
+    tallies: tuple[Tally, ...] = ()  # new ones read
     promoted: bool = False  # a candidate was shown to be better, and serves from this batch on
     alarm: Alarm | None = None  # drift that was found and is reacted to
 
@@ -114,6 +115,7 @@ def learn(
         alarm=alarm,
         states=ledger.balance(),
         model=learner.version,
+        tallies=tuple(joined.tallies),
         promoted=promoted,
         seconds={
             "decode": decoded - started,

@@ -31,12 +31,12 @@ class Metrics:
 
     Args:
         registry: where the series are registered; one `Metrics` per registry.
-        outputs: the model's outputs; the first MAX_OUTPUTS get a label of their own.
+        outputs: the model's outputs, as for `name`.
         version: the release that runs.
 
     """
 
-    def __init__(self, registry: CollectorRegistry, outputs: Sequence[str], *, version: str) -> None:
+    def __init__(self, registry: CollectorRegistry, outputs: Sequence[str] = (), *, version: str) -> None:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._distributions: dict[str, Distribution] = {}
@@ -51,17 +51,22 @@ class Metrics:
             if series.kind == "counter"
             for values in series.values
         }
-        positives = self._counters["askance_positives_total"]
-        self._positives = {output: positives.labels(output) for output in outputs[:MAX_OUTPUTS]}
-        self._other_positives = positives.labels(OTHER)
-        for output in self._positives:
-            self._gauges["askance_answered_ratio"].labels(output).set(math.nan)
-            for figure, (bound, value) in product(QUALITY, zip(BOUNDS, (math.nan, 0.0, 1.0), strict=True)):
-                self._gauges[f"askance_quality_{figure}_ratio"].labels(output, bound).set(value)
+        self._other_positives = self._counters["askance_positives_total"].labels(OTHER)
+        self._positives: dict[str, Counter] = {}
+        self.name(outputs)
         self._gauges["askance_build_info"].labels(version).set(1)
         self._lagging: set[tuple[str, str]] = set()
         self._seen = self._asked = 0.0
         self._embedded = dict.fromkeys(EMBEDDED, 0)
+
+    def name(self, outputs: Sequence[str]) -> None:
+        """Give the model's outputs labels of their own, as long as there are no more than MAX_OUTPUTS."""
+        fresh = [output for output in outputs if output not in self._positives]
+        for output in fresh[: MAX_OUTPUTS - len(self._positives)]:
+            self._positives[output] = self._counters["askance_positives_total"].labels(output)
+            self._gauges["askance_answered_ratio"].labels(output).set(math.nan)
+            for figure, (bound, value) in product(QUALITY, zip(BOUNDS, (math.nan, 0.0, 1.0), strict=True)):
+                self._gauges[f"askance_quality_{figure}_ratio"].labels(output, bound).set(value)
 
     def _register(self, series: Series, registry: CollectorRegistry) -> None:
         if series.kind == "histogram":

@@ -4,10 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from models.messages import Query
-from models.port import Serving
-from models.watched import Yardstick
 from service.batches import Batch
-from service.drift import Alarm, Change, Drift
+from service.drift import Alarm, Change
 from service.drift_settings import DriftSettings
 from service.ledger import Ledger
 
@@ -22,32 +20,13 @@ class Reaction:
     keep: int  # newest answers that the scores are calibrated on at once; 0 leaves the calibration as it is
 
 
-@dataclass(slots=True)
-class Watch:
-    """How drift is looked for and what is then done."""
-
-    reaction: Reaction
-    yardstick: Yardstick
-
-    def follow(self, snapshot: Serving, drift: Drift) -> bool:
-        """Measure by the newest model during a reaction, and once the one that stood still is far behind.
-
-        Returns whether a reaction is on.
-        """
-        alert = drift.alert()
-        if alert or self.yardstick.worn(snapshot):
-            self.yardstick = Yardstick.of(snapshot)
-        return alert
-
-
-def watch_of(settings: DriftSettings, snapshot: Serving) -> Watch | None:
-    """Watch as set, measuring by this snapshot; None if nobody is to look."""
+def reaction_of(settings: DriftSettings) -> Reaction | None:
+    """What is to be done, as set; None if nobody is to look."""
     if not settings.watch:
         return None
-    reaction = Reaction(
+    return Reaction(
         arrivals=settings.arrivals, factor=settings.raise_share, epoch=settings.new_epoch, keep=settings.recalibrate_on
     )
-    return Watch(reaction, Yardstick.of(snapshot))
 
 
 def audit(lessons: Iterable[tuple[Query, Mapping[str, float]]], ledger: Ledger, now: float) -> Change | None:

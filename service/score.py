@@ -29,7 +29,6 @@ class Scored:
     asked: int
     rejected: Mapping[tuple[str, Reason], int]  # by topic and reason
     chances: NDArray[np.float64]  # (arrivals,), each in [p_min, 1]
-    spent: float  # labels expected from the chances, in products
     positives: Mapping[str, int]  # by output, decided positive in this batch
     model: int
     policy: str
@@ -107,7 +106,6 @@ def score(
         asked=int(decided.asked.sum()),
         rejected=Counter((record.topic, error.reason) for record, error in rejections),
         chances=judged.chances.product,
-        spent=judged.chances.spent,
         positives=dict(zip(snapshot.outputs, decided.positive.sum(axis=0).tolist(), strict=True)),
         model=snapshot.version,
         policy=asking.policy.name,

@@ -11,7 +11,7 @@ from models.messages import Prediction, Product
 from models.records import Outgoing
 from producers.sqlite import FILE, SqliteWriter
 from producers.topics import topics
-from service.assembly import clients, log_opener, make_service
+from service.assembly import clients, make_both, open_both
 from service.loop import run
 from service.reading import in_order, read_topic
 from service.settings import read_settings
@@ -32,10 +32,10 @@ def test_labels_an_hour_are_met(tmp_path):
         for minute in range(MINUTES):
             products = [Product(id=f"{minute}-{i}", title="a hat") for i in range(PER_MINUTE)]
             writer.publish([Outgoing("products", one.id.encode(), encode(one)) for one in products], None)
-    service = make_service(settings, CollectorRegistry())
+    service = make_both(settings, CollectorRegistry())
 
-    run(service, log_opener(settings, service.ledger), Turns(2 * MINUTES))
-    service.ledger.close()
+    run(service, open_both(settings, service.learning.ledger), Turns(2 * MINUTES))
+    service.learning.ledger.close()
 
     said = in_order(read_topic(clients(settings).read, "predictions"))
     chances = [decode(Prediction, record.value).chance for record in said]

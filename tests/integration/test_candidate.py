@@ -12,7 +12,7 @@ from models.chance import query_id
 from models.coding import encode
 from models.messages import Label, Product
 from models.records import Outgoing
-from service.assembly import asking_of, clients, log_opener, make_service
+from service.assembly import asking_of, clients, make_both, open_both
 from service.audit import audit
 from service.challenges import Kind, Outcome, Wish
 from service.cli import main
@@ -65,8 +65,8 @@ class Shop:
 
     def serve(self, turns, die_after=None, during=None):
         """One process. It may die after so many publishes; something may be done in its middle. Its model's digest."""
-        service = make_service(self.settings, CollectorRegistry())
-        opened = log_opener(self.settings, service.ledger)
+        service = make_both(self.settings, CollectorRegistry())
+        opened = open_both(self.settings, service.learning.ledger)
 
         def open_log():
             log = opened()
@@ -77,9 +77,9 @@ class Shop:
             if during:
                 during()
                 run(service, open_log, Turns(turns // 2))
-            return service.learner.digest()
+            return service.learning.learner.digest()
         finally:
-            service.ledger.close()
+            service.learning.ledger.close()
 
     def known(self):
         """What serves after what, by its cost; the newest candidate; the epochs."""

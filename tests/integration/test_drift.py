@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from models.coding import decode, encode
 from models.messages import Prediction, Product, Tally
 from models.records import Outgoing
-from service.assembly import asking_of, clients, log_opener, make_service
+from service.assembly import asking_of, clients, make_both, open_both
 from service.audit import audit
 from service.learners import encoders_of, rebuilt, restored
 from service.ledger import Ledger
@@ -47,9 +47,9 @@ def served(tmp_path):
         with closing(clients(settings).write("feed")) as writer:
             writer.publish([sent(number) for number in range(STEADY + CHANGED)], None)
         for _ in range(6):
-            service = make_service(settings, CollectorRegistry())
-            run(service, log_opener(settings, service.ledger), Turns(6))
-            service.ledger.close()
+            service = make_both(settings, CollectorRegistry())
+            run(service, open_both(settings, service.learning.ledger), Turns(6))
+            service.learning.ledger.close()
         return settings
 
     return serve

@@ -10,7 +10,7 @@ from models.chance import query_id
 from models.coding import encode
 from models.messages import Label, Product
 from models.records import Outgoing
-from service.assembly import clients, log_opener, make_service
+from service.assembly import clients, make_both, open_both
 from service.learners import encoders_of, rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run
@@ -45,15 +45,15 @@ def settings(tmp_path):
 def serve(settings, turns):
     """One process: digest of its model, lessons learnt, and how many texts were encoded and found."""
     registry = CollectorRegistry()
-    service = make_service(settings, registry)
+    service = make_both(settings, registry)
     try:
-        run(service, log_opener(settings, service.ledger), Turns(turns))
+        run(service, open_both(settings, service.learning.ledger), Turns(turns))
         counted = [
             registry.get_sample_value("askance_embeddings_total", {"source": source}) for source in ("encoder", "cache")
         ]
-        return service.learner.digest(), service.learner.version, counted
+        return service.learning.learner.digest(), service.learning.learner.version, counted
     finally:
-        service.ledger.close()
+        service.learning.ledger.close()
 
 
 def test_a_service_with_an_encoder_comes_back_the_same_from_its_checkpoint_and_from_the_ledger_alone(settings):

@@ -11,7 +11,7 @@ from models.chance import query_id
 from models.coding import encode
 from models.messages import Label, Product
 from models.records import Outgoing
-from service.assembly import clients, log_opener, make_service
+from service.assembly import clients, make_both, open_both
 from service.challenges import Kind
 from service.cli import main
 from service.latent_file import LatentEncoder
@@ -72,12 +72,12 @@ def askance(monkeypatch, capsys, tmp_path):
 
 def serve(settings, turns):
     """One process: digest of its model, and lessons learnt."""
-    service = make_service(settings, CollectorRegistry())
+    service = make_both(settings, CollectorRegistry())
     try:
-        run(service, log_opener(settings, service.ledger), Turns(turns))
-        return service.learner.digest(), service.learner.version
+        run(service, open_both(settings, service.learning.ledger), Turns(turns))
+        return service.learning.learner.digest(), service.learning.learner.version
     finally:
-        service.ledger.close()
+        service.learning.ledger.close()
 
 
 def test_a_service_with_an_encoder_learnt_from_its_feed_comes_back_the_same(shop, feed, askance, tmp_path):

@@ -97,7 +97,6 @@ def fed():
             asked=4,
             rejected={},
             chances=np.full(40, 0.1),
-            spent=4.0,
             positives={"category:shoes": 7},
             model=3,
             policy="iwal",

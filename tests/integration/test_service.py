@@ -22,7 +22,7 @@ from models.messages import Label, Prediction, Product, Query, Rejection
 from models.records import Outgoing, Position
 from producers.port import DeliveryFailed
 from producers.sqlite import FILE
-from service.assembly import asking_of, clients, log_opener, make_service
+from service.assembly import asking_of, clients, make_both, open_both
 from service.audit import audit
 from service.learners import encoders_of, rebuilt, restored
 from service.ledger import Ledger
@@ -118,8 +118,8 @@ class Shop:
     def serve(self, fault=NEVER, *, turns=25, opener=None, **changes):
         """One process: serve for some turns; returns the digest of what it had learnt."""
         settings = read_settings(None, self.changes | changes) if changes else self.settings
-        service = make_service(settings, CollectorRegistry())
-        opened = log_opener(settings, service.ledger)
+        service = make_both(settings, CollectorRegistry())
+        opened = open_both(settings, service.learning.ledger)
 
         def open_log():
             log = opened()
@@ -127,9 +127,9 @@ class Shop:
 
         try:
             run(service, opener(open_log) if opener else open_log, Turns(turns))
-            return service.learner.digest()
+            return service.learning.learner.digest()
         finally:
-            service.ledger.close()
+            service.learning.ledger.close()
 
     def balance(self):
         with closing(Ledger(self.settings.data_dir, read_only=True)) as ledger:
@@ -414,11 +414,11 @@ def test_labels_in_any_order_with_queries_come_to_the_same_balance(tmp_path):
 
 
 def scores(shop, output, **changes):
-    service = make_service(read_settings(None, shop.changes | changes), CollectorRegistry())
-    service.ledger.close()
+    service = make_both(read_settings(None, shop.changes | changes), CollectorRegistry())
+    service.learning.ledger.close()
     products = [Product(id="1", title="red thing 1"), Product(id="2", title="blue thing 2")]
-    members = service.snapshot.members(featurise(products, bits=service.snapshot.bits))
-    return members.mean(axis=2)[:, service.snapshot.outputs.index(output)]
+    members = service.learning.snapshot.members(featurise(products, bits=service.learning.snapshot.bits))
+    return members.mean(axis=2)[:, service.learning.snapshot.outputs.index(output)]
 
 
 def test_a_new_output_keeps_what_the_others_learnt(shop):
@@ -502,7 +502,7 @@ def test_no_record_is_too_large_for_what_it_leads_to(tmp_path):
 
 def test_outputs_too_many_for_any_record_are_refused_at_the_start(tmp_path):
     with pytest.raises(Misconfigured, match="outputs: "):
-        make_service(
+        make_both(
             read_settings(None, {"data_dir": str(tmp_path), "outputs": tuple(f"{k:0500}" for k in range(2000))}),
             CollectorRegistry(),
         )
@@ -512,7 +512,7 @@ def test_an_output_with_a_control_character_is_refused_at_the_start(tmp_path):
     settings = read_settings(None, {"data_dir": tmp_path, "outputs": ("a\x1fb", "c")})
 
     with pytest.raises(Misconfigured, match="control character"):
-        make_service(settings, CollectorRegistry())
+        make_both(settings, CollectorRegistry())
 
 
 def test_predictions_have_the_products_id_as_key_whatever_the_key_of_the_product(shop):

@@ -2,12 +2,16 @@
 
 import pytest
 
-from models.records import Record
+from models.messages import Tally
 from service.allowance import Allowance
 
 
-def batch(n, at):
-    return [Record("products", 0, 0, None, b"", at)] * n
+def tally(n, at, spent):
+    """Of arrivals that were scored long after they came."""
+    return Tally(
+        topic="products", partition=0, first=0, last=n, model=1, policy="iwal", n=n, asked=0, chance=2 * spent,
+        spent=spent, scale=1.0, outputs={}, newest=at, at=2e9,
+    )  # fmt: skip
 
 
 def fed(allowance, *, per_second, seconds, start=1e9, step=10, floor=0.001):
@@ -22,7 +26,7 @@ def spend(allowance, *, per_second, seconds, start, step=10, floor=0.001):
     for second in range(0, seconds + 1, step):
         arrivals = int(per_second * step)
         asked = arrivals * allowance.share(0.05, floor)
-        allowance.seen(batch(arrivals, start + second), asked)
+        allowance.seen(tally(arrivals, start + second, asked))
         spent += asked
     return spent
 
@@ -59,7 +63,7 @@ def test_a_change_of_pace_is_followed_within_hours():
 def test_a_backlog_read_at_once_is_no_rush():
     allowance = Allowance(900.0)
     for second in range(0, 7200, 100):
-        allowance.seen([Record("products", 0, i, None, b"", 1e9 + second + i / 5) for i in range(500)], 25.0)
+        allowance.seen(tally(500, 1e9 + second + 499 / 5, 25.0))
 
     assert allowance.arrivals_per_hour() == pytest.approx(18_000, rel=0.03)
 
@@ -67,7 +71,7 @@ def test_a_backlog_read_at_once_is_no_rush():
 def test_a_clock_that_goes_back_is_survived():
     allowance = fed(Allowance(900.0), per_second=5, seconds=7200)
 
-    allowance.seen(batch(50, 5.0), 2.5)
+    allowance.seen(tally(50, 9.5e8, 2.5))
     fed(allowance, per_second=5, seconds=3600, start=1e9 + 7210)
 
     assert allowance.share(0.3, 0.01) == pytest.approx(0.05, rel=0.02)

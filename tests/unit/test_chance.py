@@ -135,5 +135,5 @@ def test_the_floor_leaves_at_least_half_of_the_share_to_choose_with(share, floor
 def test_what_is_spent_is_the_sum_of_chances_and_a_part_of_a_product_where_outputs_are_asked_one_by_one():
     product, outputs = np.array([0.5, 0.2]), np.array([[0.5, 0.1], [0.2, 0.2]])
 
-    assert Chances(product, None, 0.1).spent == pytest.approx(0.7)
-    assert Chances(product, outputs, 0.1).spent == pytest.approx(0.3 + 0.2)
+    assert Chances(product, None, 0.1).spent([0, 1]) == pytest.approx(0.7)
+    assert Chances(product, outputs, 0.1).spent([0, 1]) == pytest.approx(0.3 + 0.2)

@@ -132,7 +132,6 @@ def test_the_line_of_a_scored_batch_is_complete():
         asked=1,
         rejected={("products", Reason.TOO_LARGE): 1},
         chances=np.array([0.25, 0.75]),
-        spent=1.0,
         positives={"a": 1},
         model=3,
         policy="iwal",

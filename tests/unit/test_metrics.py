@@ -25,7 +25,6 @@ def scored(**changed):
         "asked": 1,
         "rejected": {("products", Reason.WRONG_SHAPE): 2},
         "chances": np.array([0.05, 0.05, 0.3, 1.0]),
-        "spent": 1.4,
         "positives": {"category:shoes": 3},
         "model": 7,
         "policy": "iwal",

@@ -11,9 +11,7 @@ from structlog.testing import capture_logs
 from models.chance import query_id
 from models.coding import encode
 from models.messages import Because, OutputTally, Product, Query, Tally
-from models.policies import POLICIES
-from service.deciding import Asking
-from service.loop import show_quality
+from service.learning import show_quality
 from service.metrics import Metrics
 from service.stopping import Cause, Targets, doublings, gained
 from service.stretches import FIRST, stretch_at
@@ -157,19 +155,16 @@ def test_sums_of_a_stretch_that_do_not_follow_from_the_answers_are_found(desk):
 def test_the_log_and_the_gauge_say_why(desk):
     tell(desk, 8)
     registry = CollectorRegistry()
-    asking = Asking(
-        policy=POLICIES["iwal"], unit="product", share=0.3, p_min=0.05, eta=0.05, key=b"k", stream="s", expires=1e6
-    )  # fmt: skip
-    service = SimpleNamespace(
-        ledger=desk.ledger, targets=PAYS, asking=asking, metrics=Metrics(registry, OUTPUTS, version="0")
+    half = SimpleNamespace(
+        ledger=desk.ledger, targets=PAYS, finished=frozenset(), metrics=Metrics(registry, OUTPUTS, version="0")
     )
     with capture_logs() as lines:
-        show_quality(service)
+        show_quality(half)
 
     (line,) = (one for one in lines if one["event"] == "finished")
     counted = [registry.get_sample_value("askance_finished_outputs", {"cause": cause}) for cause in Cause]
     assert (line["target_met"], line["no_longer_pays"], line["more"]["red"]) == (0, 3, "no_longer_pays")
-    assert (counted, service.asking.finished) == ([0.0, 3.0], frozenset(OUTPUTS))
+    assert (counted, half.finished) == ([0.0, 3.0], frozenset(OUTPUTS))
 
 
 def test_the_report_says_why(askance, desk, tmp_path):
