@@ -14,6 +14,7 @@ from models.masters import Masters
 from models.messages import Product
 from models.snapshot import Shelf, Snapshot
 from models.state import State, digest, names, part, places, prefixed, tensor, texts
+from models.table import weights_by_rarity
 
 __all__ = ["Learner", "LearnerSettings", "Lesson", "Progress"]
 
@@ -101,18 +102,20 @@ class Learner:
         masters, settings = self._masters, self.settings
         directory, linear, network, counts = masters.directory, masters.linear, masters.network, masters.counts
         changed = np.unique(np.concatenate(masters.changed)) if masters.changed else np.zeros(0, np.int64)
-        self._shelf.put(changed, (linear.weights, linear.yes, network.embedding), directory.count)
+        tables = (linear.weights, linear.yes, network.embedding)
+        self._shelf.put(changed, [table[changed] for table in tables], directory.count)
         weights, yes, embedding = self._shelf.tables
         masters.changed.clear()
         bias = counts.offsets(settings)
-        rarity, absent = directory.rarity(masters.memory.answered)
+        answered = masters.memory.answered if directory.by_rarity else None
+        rarity, absent = weights_by_rarity(directory.seen[: directory.count], answered)
         self._latest = Snapshot(
             version=self.version, outputs=self.outputs, thresholds=self._calibration.thresholds.copy(),
             prevalence=counts.prevalence(), places=directory.places, shelves=self._shelf.places,
             linear=weights, yes=yes, embedding=embedding,
             seen=directory.seen[: directory.count].copy(), relevance=counts.relevance(),
             arrivals=counts.arrivals(), cost=settings.cost,
-            rarity=rarity, absent=absent, bias=bias.serving,
+            answered=answered, rarity=rarity, absent=absent, bias=bias.serving,
             intercept=bias.serving + linear.constant(), prior=network.prior, sketch=settings.sketch,
             names=masters.names, named=linear.named.copy(), names_pace=settings.names_pace,
             encoded=linear.encoded.copy(), encoder_scale=settings.encoder_scale,

@@ -161,12 +161,14 @@ class Tally(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SnapshotPart(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """One bounded part of a model's state (topic `snapshots`, key: version/part)."""
+    """One bounded part of a shipment of the model (topic `snapshots`, key: learner/number/part)."""
 
-    version: Count
+    learner: Annotated[str, Meta(min_length=16, max_length=16, description="of one life of the learner")]
+    number: Annotated[int, Meta(ge=0, description="of the shipment, in that life")]
+    version: Annotated[int, Meta(ge=0, description="of the model shipped")]
     part: Count
     parts: Annotated[int, Meta(ge=1, le=65_536)]
-    base: Annotated[int, Meta(ge=-1, description="version this one is an increment of; -1 if full")] = -1
+    base: Annotated[str, Meta(max_length=64, description="digest of what this is an increment on; empty if full")] = ""
     digest: Annotated[str, Meta(min_length=64, max_length=64, description="SHA-256 of the whole, hexadecimal")]
     part_digest: Annotated[str, Meta(min_length=64, max_length=64, description="SHA-256 of this part's data")]
     data: bytes

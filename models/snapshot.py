@@ -36,7 +36,8 @@ class Snapshot:
     arrivals: NDArray[np.float64]  # (K,) that the answers stand for: the sum of their weights
     cost: float  # of the linear path
     relevance: Relevance
-    rarity: Floats
+    answered: float | None  # products, which rarity goes by; None where it does not count
+    rarity: Floats  # (rows,)
     absent: float  # rarity of a feature without a row
     bias: Floats  # (K,) logits of the network before it has learnt
     intercept: Floats  # (K,) of the linear path
@@ -136,21 +137,26 @@ class Shelf:
         self.places = np.zeros(0, np.int64)
         self.used = 0
 
-    def put(self, rows: Rows, tables: Sequence[Floats], count: int) -> None:
+    def put(self, rows: Rows, values: Sequence[Floats], count: int) -> None:
         """Write the rows that changed.
 
         Args:
             rows: distinct numbers of the rows that changed, all new ones among them.
-            tables: the learner's whole tables.
+            values: what these are now, in each table.
             count: rows there are now.
 
         """
+        live = self.places[:count]
         if self.used + len(rows) > len(self.tables[0]):
-            self.tables = [np.zeros((2 * count + 1024, table.shape[1]), np.float32) for table in self.tables]
-            rows, self.used = np.arange(count), 0
-        places = np.arange(self.used, self.used + len(rows))
-        for own, table in zip(self.tables, tables, strict=True):
-            own[places] = table[rows]
-        self.places = extend(self.places[:count], count)
+            before = self.tables
+            self.tables = [np.zeros((2 * count + 1024, table.shape[1]), np.float32) for table in before]
+            for own, table in zip(self.tables, before, strict=True):
+                own[: len(live)] = table[live]
+            live, places, self.used = np.arange(count), rows, count
+        else:
+            places = np.arange(self.used, self.used + len(rows))
+            self.used += len(rows)
+        for own, changed in zip(self.tables, values, strict=True):
+            own[places] = changed
+        self.places = extend(live, count)
         self.places[rows] = places
-        self.used += len(rows)

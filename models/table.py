@@ -89,12 +89,23 @@ class Directory:
         self.places[self.ids[: self.count]] = np.arange(self.count, dtype=np.int32)
 
     def rarity(self, answered: float) -> tuple[Floats, float]:
-        """Weights by rarity (inverse document frequency) of all rows, and of a feature without a row; or all one."""
-        if not self.by_rarity:
-            return np.ones(self.count, np.float32), 1.0
-        top = np.log1p(answered)
-        weights = 1.0 + top - np.log1p(self.seen[: self.count].astype(np.float64))
-        return np.maximum(weights, 0.1).astype(np.float32), float(1.0 + top)
+        """Weights by rarity of all rows, and of a feature without a row; all one where rarity does not count."""
+        return weights_by_rarity(self.seen[: self.count], answered if self.by_rarity else None)
+
+
+def weights_by_rarity(seen: Floats, answered: float | None) -> tuple[Floats, float]:
+    """Weights by rarity (inverse document frequency) of features, and of one never seen.
+
+    Args:
+        seen: (rows,) answered products that have the feature.
+        answered: products in all; None gives all features the weight one.
+
+    """
+    if answered is None:
+        return np.ones(len(seen), np.float32), 1.0
+    top = np.log1p(answered)
+    weights = 1.0 + top - np.log1p(seen.astype(np.float64))
+    return np.maximum(weights, 0.1).astype(np.float32), float(1.0 + top)
 
 
 def extend(column: NDArray[Number], size: int) -> NDArray[Number]:

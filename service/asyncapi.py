@@ -33,7 +33,7 @@ KEYS: Final = {
     "labels": "the query's id",
     "rejections": "the key of the record that was turned away",
     "tallies": "the source's topic and partition",
-    "snapshots": "version and part: `version/part`",
+    "snapshots": "shipment and part: `learner/number/part`; a null value says that the part is no longer needed",
 }
 
 _SHOE: Final = Product(
@@ -118,7 +118,15 @@ EXAMPLES: Final[dict[str, Message]] = {
         at=1_790_000_000.5,
     ),
     "snapshots": SnapshotPart(
-        version=17, part=0, parts=1, base=16, digest="0f" * 32, part_digest="0f" * 32, data=b"\x00\x01\x02\x03"
+        learner="6f1c0b9e2d7a4853",
+        number=3,
+        version=17,
+        part=0,
+        parts=1,
+        base="0e" * 32,
+        digest="0f" * 32,
+        part_digest="0f" * 32,
+        data=b"\x00\x01\x02\x03",
     ),
 }
 
