@@ -28,6 +28,7 @@ class Request(NamedTuple):
     place: int
     what: Wish
     recipe: Recipe | None
+    most: int | None  # answers that a candidate has to be shown better by; None: as many as it takes
 
 
 class Kind(StrEnum):
@@ -42,6 +43,7 @@ class Outcome(StrEnum):
 
     PROMOTED = "promoted"
     STOPPED = "stopped"
+    DROPPED = "dropped"  # not shown to be better by the answers it had
     OVERTAKEN = "overtaken"  # another model serves than the one it was compared with
 
 
@@ -57,6 +59,7 @@ class Challenge(NamedTuple):
     contrasts: tuple[Contrast, ...]
     outcome: Outcome | None  # None while it runs
     last: int | None  # batch with which it ended
+    most: int | None  # answers after which it ends if it was not promoted; None: it goes on
 
 
 class Challenges:
@@ -67,15 +70,17 @@ class Challenges:
 
     # Requests
 
-    def ask(self, what: Wish, recipe: Recipe | None, at: float) -> None:
+    def ask(self, what: Wish, recipe: Recipe | None, at: float, most: int | None = None) -> None:
         """Ask something of the service."""
-        row = (what, None if recipe is None else recipe.pack(), at)
-        self._sql.execute("INSERT INTO requests (what, recipe, at) VALUES (?, ?, ?)", row)
+        row = (what, None if recipe is None else recipe.pack(), at, most)
+        self._sql.execute("INSERT INTO requests (what, recipe, at, most) VALUES (?, ?, ?, ?)", row)
 
     def requests(self) -> list[Request]:
         """What was asked and not yet heeded, in order."""
-        rows = self._sql.execute("SELECT place, what, recipe FROM requests ORDER BY place")
-        return [Request(n, Wish(what), None if packed is None else unpack(packed)) for n, what, packed in rows]
+        rows = self._sql.execute("SELECT place, what, recipe, most FROM requests ORDER BY place")
+        return [
+            Request(n, Wish(what), None if packed is None else unpack(packed), most) for n, what, packed, most in rows
+        ]
 
     def heeded(self, request: Request) -> None:
         """Forget a request."""
@@ -83,10 +88,10 @@ class Challenges:
 
     # Challenges
 
-    def start(self, kind: Kind, recipe: Recipe, against: Recipe, at: float) -> int:
+    def start(self, kind: Kind, recipe: Recipe, against: Recipe, at: float, most: int | None = None) -> int:
         """Enter a challenge; return its number."""
-        row = (kind, recipe.pack(), against.pack(), at, msgspec.msgpack.encode(()))
-        statement = "INSERT INTO challenges (kind, recipe, against, at, contrasts) VALUES (?, ?, ?, ?, ?)"
+        row = (kind, recipe.pack(), against.pack(), at, msgspec.msgpack.encode(()), most)
+        statement = "INSERT INTO challenges (kind, recipe, against, at, contrasts, most) VALUES (?, ?, ?, ?, ?, ?)"
         entered = self._sql.execute(statement, row)
         return entered.lastrowid or 0
 
@@ -104,9 +109,9 @@ class Challenges:
             Challenge(
                 number, Kind(kind), unpack(packed), unpack(against), at, first,
                 msgspec.msgpack.decode(contrasts, type=tuple[Contrast, ...]),
-                None if outcome is None else Outcome(outcome), last,
+                None if outcome is None else Outcome(outcome), last, most,
             )
-            for number, kind, packed, against, at, first, contrasts, outcome, last in rows
+            for number, kind, packed, against, at, first, contrasts, outcome, last, most in rows
         ]  # fmt: skip
 
     def compared(self, number: int, batch: int, contrasts: Sequence[Contrast]) -> None:

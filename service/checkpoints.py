@@ -34,9 +34,10 @@ class Restored(NamedTuple):
     batches: int  # batches applied after it
 
 
-def fingerprint(settings: LearnerSettings, seed: int, arm: Arm = Arm.ALL) -> str:
+def fingerprint(settings: LearnerSettings, seed: int, since: int = 0, arm: Arm = Arm.ALL) -> str:
     """Name the settings a state belongs to, and what it learns from; another model cannot use it."""
-    plain = json.dumps([FORMAT, asdict(settings), seed, arm], sort_keys=True, default=str)
+    named = [FORMAT, asdict(settings), seed, arm, *([since] if since else [])]
+    plain = json.dumps(named, sort_keys=True, default=str)
     return hashlib.sha256(plain.encode()).hexdigest()[:16]
 
 

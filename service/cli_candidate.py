@@ -37,6 +37,12 @@ def candidate(
     model: Annotated[
         Path | None, typer.Option("--model", metavar="FILE", help="start: settings of the model, as TOML.")
     ] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="start: it learns only from answers of after this moment.")
+    ] = False,
+    answers: Annotated[
+        int | None, typer.Option(min=1, help="start: end it after so many answers if it was not promoted.")
+    ] = None,
     config: Config = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -51,6 +57,8 @@ def candidate(
         askance candidate start --set model.cost=50
 
         askance candidate start --model other.toml --set learning.seed=1
+
+        askance candidate start --forget --answers 1000
 
         askance candidate status
     """
@@ -67,9 +75,13 @@ def candidate(
             wanted = _wanted(serves, settings.asking.policy, model, sets or [])
             if (running and Wish.STOP not in waiting) or Wish.START in waiting:
                 _no("a candidate is being tried already; `askance candidate stop` ends that")
+            if forget:
+                from service.promotion import forgetting
+
+                wanted = forgetting(ledger, wanted)
             if wanted == serves:
-                _no("that is the model that serves; say by --set or --model in what the candidate differs")
-            _ask(ledger, Wish.START, wanted, f"candidate asked for: {_said(wanted, serves)}")
+                _no("that is the model that serves; say by --set, --model or --forget in what the candidate differs")
+            _ask(ledger, Wish.START, wanted, f"candidate asked for: {_said(wanted, serves)}", answers)
         elif running or Wish.START in waiting:
             _ask(ledger, Wish.STOP, None, "the end of the candidate asked for")
         else:
@@ -101,9 +113,9 @@ def rollback(config: Config = None, data_dir: DataDir = None) -> None:
         ledger.close()
 
 
-def _ask(ledger: Ledger, what: Wish, recipe: Recipe | None, said: str) -> None:
+def _ask(ledger: Ledger, what: Wish, recipe: Recipe | None, said: str, most: int | None = None) -> None:
     with ledger.transaction():
-        ledger.challenges.ask(what, recipe, time.time())
+        ledger.challenges.ask(what, recipe, time.time(), most)
     out.print(f"{escape(said)}; the service takes it up at its next turn, or start", highlight=False, soft_wrap=True)
 
 
@@ -137,12 +149,13 @@ def _wanted(serves: Recipe, policy: str, file: Path | None, sets: list[str]) -> 
     same: dict[str, object] = {f"model.{name}": value for name, value in asdict(serves.settings).items()}
     same |= {"learning.seed": serves.seed, "asking.policy": policy}
     settings = read_settings(None, same | changes)
-    return configured(settings, encoders_of(settings))
+    return configured(settings, encoders_of(settings))._replace(since=serves.since)
 
 
 def _said(recipe: Recipe, beside: Recipe) -> str:
     changes = difference(recipe.settings, beside.settings)
     changes |= {} if recipe.seed == beside.seed else {"seed": recipe.seed}
+    changes |= {} if recipe.since == beside.since else {"answers since batch": recipe.since}
     return ", ".join(f"{name} = {value}" for name, value in changes.items()) or "no other settings"
 
 

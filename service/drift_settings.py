@@ -13,3 +13,9 @@ class DriftSettings(Group):
     raise_share: float = Field(2.0, ge=1.0, le=100.0, description="factor on share and p_min meanwhile")
     new_epoch: bool = Field(True, description="evaluate anew; outputs finished before are asked for again")
     recalibrate_on: int = Field(0, ge=0, le=2**20, description="newest answers to calibrate on at once; 0: as ever")
+    candidate: bool = Field(
+        False, description="try a model that learns only from answers since; it serves once shown to be better"
+    )
+    candidate_answers: int = Field(
+        1_000, ge=1, description="answers after which that candidate ends if it was not promoted"
+    )

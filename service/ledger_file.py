@@ -82,7 +82,12 @@ ALTER TABLE queries ADD COLUMN stretch INTEGER;
 OUTPUT_BUDGETS: Final = """
 CREATE TABLE output_budgets (output TEXT PRIMARY KEY, scale REAL NOT NULL) STRICT;
 """
-SCHEMAS: Final = (SCHEMA, CHALLENGES, DRIFT, EMBEDDINGS, STRETCHES, OUTPUT_BUDGETS)  # each version of the file adds one
+LIMITS: Final = """
+ALTER TABLE requests ADD COLUMN most INTEGER;
+ALTER TABLE challenges ADD COLUMN most INTEGER;
+"""
+# Each version of the file adds one.
+SCHEMAS: Final = (SCHEMA, CHALLENGES, DRIFT, EMBEDDINGS, STRETCHES, OUTPUT_BUDGETS, LIMITS)
 VERSION: Final = len(SCHEMAS)
 
 

@@ -1,4 +1,4 @@
-"""What is done about drift: ask more for a while, evaluate anew, calibrate anew."""
+"""What is done about drift: ask more for a while, evaluate anew, calibrate anew, try a model that forgets."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from service.batches import Batch
 from service.drift import Alarm, Change
 from service.drift_settings import DriftSettings
 from service.ledger import Ledger
+from service.promotion import try_afresh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,7 @@ class Reaction:
     factor: float  # on the share of arrivals asked about and on the least chance, meanwhile
     epoch: bool  # a new epoch of evaluation begins, and with it finished outputs are asked for again
     keep: int  # newest answers that the scores are calibrated on at once; 0 leaves the calibration as it is
+    candidate: int = 0  # answers by which a model that forgets has to be shown better; 0 tries none
 
 
 def reaction_of(settings: DriftSettings) -> Reaction | None:
@@ -25,8 +27,9 @@ def reaction_of(settings: DriftSettings) -> Reaction | None:
     if not settings.watch:
         return None
     return Reaction(
-        arrivals=settings.arrivals, factor=settings.raise_share, epoch=settings.new_epoch, keep=settings.recalibrate_on
-    )
+        arrivals=settings.arrivals, factor=settings.raise_share, epoch=settings.new_epoch, keep=settings.recalibrate_on,
+        candidate=settings.candidate_answers if settings.candidate else 0,
+    )  # fmt: skip
 
 
 def audit(lessons: Iterable[tuple[Query, Mapping[str, float]]], ledger: Ledger, now: float) -> Change | None:
@@ -46,4 +49,6 @@ def react(change: Change, reaction: Reaction, ledger: Ledger, now: float) -> tup
     if reaction.epoch:
         ledger.evidence.open_epoch(ledger.batches.outputs(), str(change), change.at)
     alarm = ledger.drift.react(change, arrivals=reaction.arrivals, batch=number, keep=reaction.keep)
+    if reaction.candidate:
+        try_afresh(ledger, reaction.candidate, now)
     return alarm, None if number is None else Batch(number, None, (), reaction.keep)

@@ -15,25 +15,27 @@ class Recipe(NamedTuple):
 
     settings: LearnerSettings
     seed: int
+    since: int = 0  # batch from which on answers teach it; 0: all do
 
     def pack(self) -> bytes:
         """As bytes. Only what differs from the defaults is named, as in a file of settings."""
-        return msgspec.msgpack.encode({"seed": self.seed, "model": self.changes()})
+        plain = {"seed": self.seed, "model": self.changes()}
+        return msgspec.msgpack.encode(plain | {"since": self.since} if self.since else plain)
 
     def changes(self) -> dict[str, Any]:
         """The settings that are not the defaults."""
         return difference(self.settings, LearnerSettings())
 
 
-def recipe(settings: LearnerSettings, seed: int) -> Recipe:
+def recipe(settings: LearnerSettings, seed: int, since: int = 0) -> Recipe:
     """A recipe; equal to any other with the same values."""
-    return Recipe(LearnerSettings(**asdict(settings)), seed)
+    return Recipe(LearnerSettings(**asdict(settings)), seed, since)
 
 
 def unpack(packed: bytes) -> Recipe:
     """Undo `pack`."""
     plain: Mapping[str, Any] = msgspec.msgpack.decode(packed)
-    return recipe(ModelSettings(**plain["model"]), plain["seed"])
+    return recipe(ModelSettings(**plain["model"]), plain["seed"], plain.get("since", 0))
 
 
 def difference(settings: LearnerSettings, others: LearnerSettings) -> dict[str, Any]:

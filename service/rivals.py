@@ -19,6 +19,7 @@ from service.checkpoints import catch_up, fingerprint, resume
 from service.encoders import Encoders, Kept
 from service.kinds import new_learner
 from service.ledger import Ledger
+from service.newcomers import Newcomer
 from service.recipes import Choice, Recipe
 from service.report import ALPHA
 from service.teaching import apply
@@ -76,7 +77,7 @@ class Rivals:
         return resume(
             self.directory,
             ledger,
-            fingerprint(recipe.settings, recipe.seed, arm),
+            fingerprint(*recipe, arm),
             make=self.maker(ledger, recipe),
         )[0]
 
@@ -103,9 +104,12 @@ class Rivals:
     def maker(self, ledger: Ledger, recipe: Recipe) -> Callable[[tuple[str, ...]], Learning]:
         """How a learner of a recipe is born."""
         encoder = Kept(self.encoders.of(recipe.settings.encoder), ledger)
-        return lambda outputs: new_learner(
-            outputs, recipe.settings, seed=recipe.seed, device=self.device, encoder=encoder
-        )
+
+        def born(outputs: tuple[str, ...]) -> Learning:
+            learner = new_learner(outputs, recipe.settings, seed=recipe.seed, device=self.device, encoder=encoder)
+            return Newcomer(learner, recipe.since) if recipe.since else learner
+
+        return born
 
     def catch_up(self, ledger: Ledger, number: int | None = None) -> Iterator[int]:
         """Let learners take the batches they lack, one at a time; yields the number of each."""

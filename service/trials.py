@@ -17,6 +17,8 @@ class Candidate:
     at: float  # seconds since 1970
     model: dict[str, Any]  # settings that are not the defaults
     seed: int
+    since: int  # batch from which on answers taught it; 0: all did
+    most: int | None  # answers after which it ends if it was not promoted
     outcome: str | None  # None while it is tried
     first: int | None  # batch at which the comparison began
     last: int | None  # batch with which it ended
@@ -63,6 +65,8 @@ def _candidate(one: Challenge) -> Candidate:
         at=one.at,
         model=one.recipe.changes(),
         seed=one.recipe.seed,
+        since=one.recipe.since,
+        most=one.most,
         outcome=None if one.outcome is None else one.outcome.value,
         first=one.first,
         last=one.last,
@@ -96,8 +100,10 @@ def said_of(told: Trials) -> list[str]:
 
 def _said_of_candidate(one: Candidate) -> list[str]:
     settings = ", ".join(f"{name} = {value}" for name, value in one.model.items()) or "defaults"
-    state = "is tried" if one.outcome is None else f"{one.outcome} at batch {one.last}"
-    head = f"candidate {one.number} ({settings}; seed {one.seed}): {state}"
+    settings += f"; seed {one.seed}" + (f"; answers since batch {one.since}" if one.since else "")
+    most = "" if one.most is None else f" for at most {one.most:,} answers"
+    state = f"is tried{most}" if one.outcome is None else f"{one.outcome} at batch {one.last}"
+    head = f"candidate {one.number} ({settings}): {state}"
     if one.difference is None:
         return [f"{head}; not compared yet"]
     value = one.difference

@@ -39,8 +39,9 @@ class Killed(BaseException):
     """The process is gone: nothing after this happens."""
 
 
-def answer(n):
-    said = {"red": n % 2 == 1, "shoe": n % 7 == 3}
+def answer(n, turns=()):
+    """The answer about a product; at each of `turns` what `red` is said of turns round."""
+    said = {"red": (n + sum(n >= turn for turn in turns)) % 2 == 1, "shoe": n % 7 == 3}
     label = Label(query=query_id("askance", f"products/0/{n}"), annotator="a", answers=said)
     return Outgoing("labels", label.query.encode(), encode(label))
 
@@ -48,13 +49,13 @@ def answer(n):
 class Shop:
     """A data directory with a feed and the answers to all of it, served process after process."""
 
-    def __init__(self, folder, **changes):
+    def __init__(self, folder, arrivals=PRODUCTS, turns=(), **changes):
         self.changes = SETTINGS | changes | {"data_dir": str(folder)}
         self.settings = read_settings(None, self.changes)
-        products = [Product(id=f"p{n}", title=f"{'red' if n % 2 else 'blue'} thing {n % 7}") for n in range(PRODUCTS)]
+        products = [Product(id=f"p{n}", title=f"{'red' if n % 2 else 'blue'} thing {n % 7}") for n in range(arrivals)]
         with closing(clients(self.settings).write("shop")) as writer:
             writer.publish([Outgoing("products", one.id.encode(), encode(one)) for one in products], None)
-            writer.publish(list(map(answer, range(PRODUCTS))), None)
+            writer.publish([answer(n, turns) for n in range(arrivals)], None)
 
     def ask(self, what, **changes):
         """As the command does it, once the service has run."""
@@ -63,14 +64,14 @@ class Shop:
         with closing(Ledger(self.settings.data_dir, beside=True)) as ledger, ledger.transaction():
             ledger.challenges.ask(what, wanted, 1.0)
 
-    def serve(self, turns, die_after=None, during=None):
-        """One process. It may die after so many publishes; something may be done in its middle. Its model's digest."""
+    def serve(self, turns, die=None, during=None):
+        """One process. It may die when its ledger is so; something may be done in its middle. Its model's digest."""
         service = make_both(self.settings, CollectorRegistry())
         opened = open_both(self.settings, service.learning.ledger)
 
         def open_log():
             log = opened()
-            return log if die_after is None else replace(log, producer=Mortal(log.producer, die_after))
+            return log if die is None else replace(log, producer=Mortal(log.producer, lambda: die(service.learning.ledger)))
 
         try:
             run(service, open_log, Turns(turns // 2 if during else turns))
@@ -87,6 +88,12 @@ class Shop:
             stack = served(ledger, configured(self.settings, encoders_of(self.settings)))
             costs = [recipe.settings.cost for recipe in stack]
             return costs, ledger.challenges.newest(Kind.CANDIDATE), [one.reason for one in ledger.evidence.epochs()]
+
+    def since(self):
+        """The batches from which on what serves after what has learnt; and how often drift was found."""
+        with closing(Ledger(self.settings.data_dir, read_only=True)) as ledger:
+            stack = served(ledger, configured(self.settings, encoders_of(self.settings)))
+            return [recipe.since for recipe in stack], sum(ledger.drift.counts().values())
 
     def digests(self):
         """Of the model that a restart would serve and of the one the ledger alone makes."""
@@ -108,19 +115,23 @@ class Shop:
 
 
 class Mortal:
-    """A producer whose process dies right after its n-th publish."""
+    """A producer whose process dies right after a publish."""
 
-    def __init__(self, producer, left):
-        self.producer, self.left = producer, left
+    def __init__(self, producer, doomed):
+        self.producer, self.doomed = producer, doomed
 
     def publish(self, records, past):
         self.producer.publish(records, past)
-        self.left -= 1
-        if self.left == 0:
+        if self.doomed():
             raise Killed
 
     def close(self):
         self.producer.close()
+
+
+def after(publishes):
+    left = iter(range(publishes - 1))
+    return lambda _: next(left, None) is None
 
 
 @pytest.fixture
@@ -171,7 +182,7 @@ def test_a_death_in_the_middle_of_a_trial_leaves_what_the_ledger_makes_anew(shop
     shop.settings = read_settings(None, shop.changes | {"savings.enabled": True})
     shop.ask(Wish.START, cost=0.001)
     with pytest.raises(Killed):
-        shop.serve(80, die_after=publishes)
+        shop.serve(80, die=after(publishes))
     shop.serve(3)
     shop.serve(80)
 
@@ -274,3 +285,71 @@ def test_a_ledger_on_which_no_service_ran_has_no_model_to_go_back_to(shop, askan
     status, said = askance("rollback")
 
     assert (status, "no service has run" in said) == (1, True)
+
+
+FORGETFUL = {"drift.candidate": True, "drift.arrivals": 100}
+
+
+@pytest.fixture
+def turning(tmp_path):
+    """From the 300th product on, what is red is not, and the other way round; after a drift a candidate forgets."""
+    return Shop(tmp_path / "turning", arrivals=700, turns=(300,), **FORGETFUL)
+
+
+def test_answers_that_turn_round_bring_a_model_that_forgets_and_restarts_keep_it(turning):
+    live = turning.serve(110)
+
+    _, candidate, epochs = turning.known()
+    (before, since), drifts = turning.since()
+    assert (candidate.outcome, candidate.recipe.since, drifts, before) == (Outcome.PROMOTED, since, 1, 0)
+    assert epochs == ["first outputs", "drift: audit", "model promoted"]
+    assert (0 < since < candidate.first < candidate.last, turning.digests()) == (True, (live, live))
+    assert turning.audit() == ()
+
+
+def asked_for(ledger):
+    return bool(ledger.challenges.requests())
+
+
+def compared(ledger):
+    return any(one.contrasts for one in ledger.challenges.running())
+
+
+@pytest.mark.parametrize(("die", "tried"), [(asked_for, 0), (compared, 1)])
+def test_a_death_while_a_model_that_forgets_is_asked_for_or_tried_changes_nothing(turning, die, tried):
+    with pytest.raises(Killed):
+        turning.serve(110, die=die)
+    beside, again = turning.beside()
+    live = turning.serve(110)
+
+    assert (len(beside), beside, turning.digests()) == (tried, again, (live, live))
+    assert turning.known()[1].outcome is Outcome.PROMOTED
+
+
+@pytest.mark.slow
+def test_a_promoted_model_that_forgets_outlives_another_drift_and_each_is_undone_in_turn(tmp_path):
+    shop = Shop(tmp_path / "data", arrivals=1_100, turns=(300, 700), **FORGETFUL)
+    shop.serve(170)
+    (*before, newest), drifts = shop.since()
+    shop.ask(Wish.BACK)
+    first = shop.serve(2)
+    undone, again = shop.since()[0], shop.digests()
+    shop.ask(Wish.BACK)
+    second = shop.serve(2)
+
+    assert (before[0], sorted(before), newest > before[-1], drifts) == (0, before, True, 2)
+    assert (undone, again) == (before, (first, first))
+    assert (shop.since()[0], shop.digests()) == ([0], (second, second))
+
+
+def test_a_candidate_that_forgets_is_dropped_when_its_answers_are_used_up(shop, askance):
+    shop.serve(4)
+    status, said = askance("candidate", "start", "--forget", "--answers", "40")
+    shop.serve(60)
+    told = askance("candidate", "status")[1]
+
+    costs, candidate, epochs = shop.known()
+    assert (status, "answers since batch =" in said, candidate.recipe.since > 0) == (0, True, True)
+    assert (costs, candidate.outcome, epochs) == ([0.0001], Outcome.DROPPED, ["first outputs"])
+    assert 40 <= candidate.contrasts[0].answers < 80
+    assert f"dropped at batch {candidate.last}" in told

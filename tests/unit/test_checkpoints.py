@@ -83,6 +83,7 @@ def test_a_checkpoint_of_other_settings_is_not_used(desk):
 def test_settings_and_seed_have_their_own_names(desk):
     settings = desk.learner.settings
     assert fingerprint(settings, 0) == fingerprint(settings, 0) != fingerprint(settings, 1)
+    assert len({fingerprint(settings, 0, since) for since in range(3)}) == 3
 
 
 def test_an_empty_ledger_has_nothing_to_restore(tmp_path, desk):

@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 
 from models.coding import decode, encode
+from models.contrast import Contrast
+from models.lessons import LearnerSettings
 from models.messages import OutputTally, Query, Signals, Tally
 from models.policies import POLICIES
 from models.watched import LOOK
 from service import drift
+from service.challenges import Kind, Outcome, Wish
 from service.checkpoints import rebuild
 from service.deciding import Asking
+from service.promotion import heed
 from service.reacting import Reaction
+from service.recipes import recipe
 
 OUTPUTS = ("red", "shoe", "rare")
 REACTION = Reaction(arrivals=2_000, factor=2.0, epoch=True, keep=16)
@@ -151,6 +156,42 @@ def test_steps_can_be_left_out(desk):
     found = tell(desk, *STEADY, *CHANGED, reaction=dataclasses.replace(REACTION, epoch=False, keep=0))
 
     assert (len(found), len(desk.ledger.evidence.epochs()), desk.learner.version) == (1, 1, 0)
+
+
+FORGETFUL = dataclasses.replace(REACTION, candidate=500)
+SERVES = recipe(LearnerSettings(), 0)
+
+
+def test_a_reaction_may_ask_for_a_candidate_that_learns_only_from_what_comes(desk):
+    desk.ledger.challenges.configure(SERVES)
+    tell(desk, *STEADY, *CHANGED, reaction=FORGETFUL)
+
+    asked = [(one.what, one.recipe, one.most) for one in desk.ledger.challenges.requests()]
+    assert asked == [(Wish.START, SERVES._replace(since=2), 500)]  # batch 1 has calibrated
+
+
+@pytest.mark.parametrize("tried", [True, False])
+def test_while_a_candidate_is_tried_or_asked_for_no_other_is(desk, tried):
+    challenges, other = desk.ledger.challenges, SERVES._replace(seed=1)
+    challenges.configure(SERVES)
+    if tried:
+        challenges.start(Kind.CANDIDATE, other, SERVES, 0.0)
+    else:
+        challenges.ask(Wish.START, other, 0.0)
+    found = tell(desk, *STEADY, *CHANGED, reaction=FORGETFUL)
+
+    assert (len(found), [one.recipe for one in challenges.requests()]) == (1, [] if tried else [other])
+
+
+@pytest.mark.parametrize(("answers", "outcome"), [(499, None), (500, Outcome.DROPPED)])
+def test_a_candidate_that_has_had_its_answers_is_dropped(desk, answers, outcome):
+    challenges = desk.ledger.challenges
+    number = challenges.start(Kind.CANDIDATE, SERVES._replace(since=1), SERVES, 0.0, most=500)
+    challenges.compared(number, 1, [Contrast(answers=answers)])
+
+    changed = heed(desk.ledger, SERVES, savings=False, now=1.0)
+
+    assert (changed, challenges.newest(Kind.CANDIDATE).outcome) == (outcome is not None, outcome)
 
 
 def test_nothing_is_found_where_nobody_looks(desk):

@@ -29,6 +29,7 @@ def test_a_recipe_is_kept_as_what_differs_from_the_defaults():
     assert CONFIGURED.changes() == {"cost": 1.0}
     assert unpack(CONFIGURED.pack()) == CONFIGURED
     assert unpack(recipe(LearnerSettings(), 7).pack()) == recipe(ModelSettings(), 7)
+    assert unpack(CONFIGURED._replace(since=5).pack()) == CONFIGURED._replace(since=5) != CONFIGURED
 
 
 def test_two_models_differ_in_what_they_differ():
