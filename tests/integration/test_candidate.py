@@ -71,7 +71,11 @@ class Shop:
 
         def open_log():
             log = opened()
-            return log if die is None else replace(log, producer=Mortal(log.producer, lambda: die(service.learning.ledger)))
+            return (
+                log
+                if die is None
+                else replace(log, producer=Mortal(log.producer, lambda: die(service.learning.ledger)))
+            )
 
         try:
             run(service, open_log, Turns(turns // 2 if during else turns))
