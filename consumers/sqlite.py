@@ -8,7 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from consumers.port import LogRefused
+from consumers.membership import Change, Membership
+from consumers.port import LogRefused, LogUnavailable
 from models.records import Position, Record
 from producers.sqlite import OFFSET_BITS, connect, faults, transaction
 
@@ -20,50 +21,82 @@ BYTES: Final = 32_000_000
 
 
 class SqliteReader:
-    """Reads topics of the log file, as the group's only member or from a position of its own.
+    """Reads topics of the log file, as a member of a group or from a position of its own.
 
-    Without `start` it goes on at the group's past, and from then on nobody who read as this group before can publish
-    past anything: of two processes by mistake in one group, the older fails. With `start` it keeps its own offsets.
+    Without `start` it goes on at the group's past, in its part of the partitions (`Membership`): from then on nobody
+    who read in this group by the same name can publish past anything. With `start` it keeps its own offsets.
     Topics that do not exist yet are empty; they are read once somebody makes them.
     """
 
     def __init__(
-        self, path: Path, *, topics: Sequence[str], group: str, start: Position | None = None, wait: float = 10.0
+        self,
+        path: Path,
+        *,
+        topics: Sequence[str],
+        group: str,
+        start: Position | None = None,
+        instance: str = "",
+        lease: float = 10.0,
+        wait: float = 10.0,
     ) -> None:
-        """Open the log. Raises as `producers.sqlite.connect` does, and as `seek` does for `start`."""
+        """Open the log; a member that has not polled for `lease` seconds is taken for dead by the others.
+
+        Raises as `producers.sqlite.connect` does, and as `seek` does for `start`.
+        """
         self._path = path
         self._topics = tuple(topics)
         self._group = group
-        self._member = start is None
-        self._generation: int | None = None
+        self._membership: Membership | None = None
         self._next: dict[tuple[str, int], int] = {}
+        self._polled: set[tuple[str, int]] = set()  # since the last `position`
+        self._said: dict[tuple[str, int], int] = {}  # by then, of what had been polled
         self._ends: dict[tuple[str, int], int] = {}
         self._turn = 0
         self._db = connect(path, wait=wait)
         try:
-            self._begin(start)
+            self._begin(start, instance, lease)
         except BaseException:
             self._db.close()
             raise
 
-    def _begin(self, start: Position | None) -> None:
+    def _begin(self, start: Position | None, instance: str, lease: float) -> None:
         if start is not None:
             self._go_on(start)
             return
         with faults(self._path), transaction(self._db):
-            row = self._db.execute(
-                "INSERT INTO groups VALUES (?, 1) ON CONFLICT DO UPDATE SET generation = generation + 1"
-                " RETURNING generation",
-                (self._group,),
-            ).fetchone()
-            self._generation = row[0]
-            self._next = dict(self.committed().offsets)
+            self._membership = Membership(self._db, self._group, instance, lease)
+            past = self.committed().offsets
+            self._next = {place: past.get(place, 0) for place in self._membership.owned() if place[0] in self._topics}
+        self._share(self._membership)
+
+    def _share(self, membership: Membership) -> None:
+        """Have the part of the partitions that is this member's, and no other."""
+        change = self._change(membership)
+        if change or membership.due:
+            with transaction(self._db):
+                membership.beat()
+                change = self._change(membership)
+                taken = membership.apply(change)
+            self._next |= taken
+        for place in {*change.release, *change.lost}:
+            del self._next[place]
+            self._said.pop(place, None)
+        if self._polled - self._next.keys():
+            raise LogUnavailable("partitions went to another member between polling and publishing")
+
+    def _change(self, membership: Membership) -> Change:
+        places = sorted((topic, partition) for _, topic, partition, _, _ in self._partitions())
+        past = self.committed().offsets
+        unpublished = {place for place, at in self._said.items() if past.get(place, 0) < at}
+        return membership.change(places, self._next, self._polled | unpublished)
 
     def poll(self, limit: int, timeout: float) -> list[Record]:
         deadline = time.monotonic() + timeout
         with faults(self._path):
             while True:
                 seen = self._version()
+                if self._membership is not None:
+                    self._share(self._membership)
                 records = self._read(limit)
                 if records or not self._changes(seen, deadline):
                     return records
@@ -75,12 +108,12 @@ class SqliteReader:
         """Wait until somebody has written, or return False at the deadline."""
         while (left := deadline - time.monotonic()) > 0:
             time.sleep(min(PAUSE, left))
-            if self._version() != seen:
+            if self._version() != seen or (self._membership is not None and self._membership.due):
                 return True
         return False
 
     def _read(self, limit: int) -> list[Record]:
-        partitions = self._partitions()
+        partitions = [row for row in self._partitions() if self._membership is None or row[1:3] in self._next]
         for _, topic, partition, first, end in partitions:
             self._next[topic, partition] = max(self._next.get((topic, partition), 0), first)
             self._ends[topic, partition] = end
@@ -106,6 +139,7 @@ class SqliteReader:
                     reached = offset + 1
                     break
             self._next[topic, partition] = reached
+            self._polled.add((topic, partition))
             if room <= 0 or len(records) >= limit:
                 break
         return records
@@ -115,11 +149,13 @@ class SqliteReader:
         return [row for row in rows if row[1] in self._topics]
 
     def position(self) -> Position:
-        offsets = MappingProxyType(dict(self._next))
-        return Position(group=self._group, offsets=offsets, membership=self._generation)
+        self._said |= {place: self._next[place] for place in self._polled}
+        self._polled.clear()
+        owner = None if self._membership is None else self._membership.owner
+        return Position(group=self._group, offsets=MappingProxyType(dict(self._next)), membership=owner)
 
     def seek(self, position: Position) -> None:
-        if self._member:
+        if self._membership is not None:
             raise LogRefused(f"a member of {self._group!r} goes on where the group stands: open with `start` to seek")
         self._go_on(position)
 
@@ -143,8 +179,12 @@ class SqliteReader:
         return Position(group=self._group, offsets=MappingProxyType(past))
 
     def lag(self) -> Mapping[tuple[str, int], int]:
-        return {place: end - self._next.get(place, 0) for place, end in self._ends.items()}
+        return {place: self._ends[place] - at for place, at in self._next.items() if place in self._ends}
 
     def close(self) -> None:
+        with suppress(sqlite3.Error):
+            if self._membership is not None:
+                with transaction(self._db):
+                    self._membership.leave()
         with suppress(sqlite3.Error):
             self._db.close()

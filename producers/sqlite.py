@@ -15,7 +15,7 @@ from producers.retention import compact, trim
 from producers.topics import MAX_RECORD, Topic, check
 
 FILE: Final = "log.sqlite"
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 APPLICATION: Final = 0x41736B61  # "Aska", so that another program's file is not taken for a log
 
 # A record's place is its partition's id and its offset in one integer, so a partition is one run of the table.
@@ -28,9 +28,19 @@ CREATE TABLE partitions (
   UNIQUE (topic, partition)) STRICT;
 CREATE TABLE records (
   place INTEGER PRIMARY KEY, key BLOB, value BLOB, at REAL NOT NULL, content_type TEXT NOT NULL) STRICT;
-CREATE TABLE groups (name TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT;
 CREATE TABLE past (
   name TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL,
+  PRIMARY KEY (name, topic, partition)) STRICT, WITHOUT ROWID;
+"""
+
+# Who reads in a group, and which of them owns what; since version 2, before which a group had one member.
+_MEMBERS: Final = """
+CREATE TABLE members (
+  name TEXT NOT NULL, member TEXT NOT NULL, generation INTEGER NOT NULL, seen REAL NOT NULL,
+  PRIMARY KEY (name, member)) STRICT, WITHOUT ROWID;
+CREATE TABLE claims (
+  name TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+  member TEXT NOT NULL, generation INTEGER NOT NULL,
   PRIMARY KEY (name, topic, partition)) STRICT, WITHOUT ROWID;
 """
 
@@ -100,16 +110,17 @@ def _prepare(db: sqlite3.Connection, path: Path, *, durable: bool) -> None:
         _switch_to_wal(db)
     db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     db.execute("PRAGMA journal_size_limit = 67108864")
-    if db.execute("PRAGMA user_version").fetchone() == (0,):
+    if db.execute("PRAGMA user_version").fetchone() != (SCHEMA,):
         with transaction(db):
-            if db.execute("PRAGMA user_version").fetchone() == (0,):  # nobody else was quicker
-                for statement in _TABLES.split(";"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA application_id = {APPLICATION}")
-                db.execute(f"PRAGMA user_version = {SCHEMA}")
+            (version,) = db.execute("PRAGMA user_version").fetchone()  # somebody else may have been quicker
+            steps = {0: _TABLES + _MEMBERS, 1: _MEMBERS + "DROP TABLE groups"}.get(version, "")
+            for statement in filter(str.strip, steps.split(";")):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION}")
+            db.execute(f"PRAGMA user_version = {SCHEMA}")
     # Only a write shows whether writing is allowed.
     with transaction(db):
-        db.execute("UPDATE groups SET generation = generation WHERE name = ''")
+        db.execute("UPDATE members SET seen = seen WHERE name = ''")
 
 
 def _check_version(db: sqlite3.Connection, path: Path) -> None:
@@ -219,9 +230,12 @@ class SqliteWriter:
 
     def _pass(self, past: Position) -> None:
         if past.membership is not None:
-            row = self._db.execute("SELECT generation FROM groups WHERE name = ?", (past.group,)).fetchone()
-            if row != (past.membership,):
-                raise DeliveryFailed(f"another process reads as {past.group!r} now; nothing was published")
+            claims = self._db.execute(
+                "SELECT topic, partition FROM claims WHERE name = ? AND member = ? AND generation = ?",
+                (past.group, *past.membership),
+            )
+            if not past.offsets.keys() <= set(claims):
+                raise DeliveryFailed(f"others of the group {past.group!r} read this now; nothing was published")
         rows = [(past.group, topic, partition, next_) for (topic, partition), next_ in past.offsets.items()]
         self._db.executemany("INSERT OR REPLACE INTO past VALUES (?, ?, ?, ?)", rows)
 

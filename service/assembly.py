@@ -205,7 +205,7 @@ def _embedded(settings: Settings) -> Clients:
 
     def read(names: tuple[str, ...], group: str, start: Position | None) -> Consumer:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        return SqliteReader(path, topics=names, group=group, start=start)
+        return SqliteReader(path, topics=names, group=group, start=start, instance=settings.kafka.instance)
 
     def write(_: str) -> Producer:
         settings.data_dir.mkdir(parents=True, exist_ok=True)

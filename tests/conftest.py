@@ -57,8 +57,8 @@ class SqliteLog:
         self._open.callback(writer.close)
         return writer
 
-    def reader(self, *topics, group="group", start=None):
-        reader = SqliteReader(self.path, topics=topics, group=group, start=start)
+    def reader(self, *topics, group="group", start=None, **settings):
+        reader = SqliteReader(self.path, topics=topics, group=group, start=start, **settings)
         self._open.callback(reader.close)
         return reader
 

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_a_log_of_a_newer_version_is_refused(sqlite_log):
     with sqlite3.connect(sqlite_log.path) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(LogRefused, match=r"version 99.*up to 1.*upgrade"):
+    with pytest.raises(LogRefused, match=r"version 99.*up to 2.*upgrade"):
         sqlite_log.writer()
 
 
@@ -133,7 +134,7 @@ def test_a_newer_reader_deposes_an_older_one_at_once(sqlite_log):
     older = sqlite_log.reader("plain")
     older.poll(10, 0)
     sqlite_log.reader("plain")
-    with pytest.raises(DeliveryFailed, match="another process reads as 'group'"):
+    with pytest.raises(DeliveryFailed, match="others of the group 'group'"):
         writer.publish([], older.position())
 
 
@@ -270,3 +271,45 @@ def test_many_may_make_the_log_at_once(tmp_path):
         for turn in range(25):
             path = tmp_path / f"{turn}.sqlite"
             assert all(pool.map(made, [path] * 8))
+
+
+def test_what_a_dead_member_had_goes_to_the_others_once_its_lease_is_over(sqlite_log):
+    writer = sqlite_log.writer()
+    writer.publish([Outgoing("wide", b"k", b"%d" % n, n) for n in range(3)], None)
+    dead = sqlite_log.reader("wide", instance="dead", lease=0.5)
+    dead.poll(1, 0.0)
+    stale = dead.position()
+    heir = sqlite_log.reader("wide", instance="heir", lease=0.5)
+    early = heir.poll(10, 0.0)
+    time.sleep(0.6)
+    late = heir.poll(10, 0.0)
+
+    assert (early, sorted(int(record.value) for record in late)) == ([], [0, 1, 2])
+    assert dead.poll(10, 0.0) == []
+    with pytest.raises(DeliveryFailed, match="others of the group 'group'"):
+        writer.publish([], stale)
+
+
+def test_a_member_that_finds_its_part_gone_before_it_has_published_starts_over(sqlite_log):
+    writer = sqlite_log.writer()
+    writer.publish(numbered(0, 2), None)
+    stalled = sqlite_log.reader("plain", instance="stalled", lease=0.2)
+    stalled.poll(10, 0.0)
+    time.sleep(0.3)
+    assert len(sqlite_log.reader("plain", instance="other", lease=0.2).poll(10, 0.0)) == 2
+
+    with pytest.raises(LogUnavailable, match="another member"):
+        stalled.poll(10, 0.0)
+
+
+def test_a_log_of_the_version_before_goes_on(sqlite_log):
+    writer = sqlite_log.writer()
+    writer.publish([Outgoing("plain", b"k", b"%d" % n) for n in range(3)], None)
+    with closing(sqlite3.connect(sqlite_log.path, isolation_level=None)) as db:
+        for statement in (
+            "DROP TABLE members", "DROP TABLE claims", "CREATE TABLE groups (name TEXT, generation INTEGER)",
+            "INSERT INTO past VALUES ('group', 'plain', 0, 2)", "PRAGMA user_version = 1",
+        ):  # fmt: skip
+            db.execute(statement)
+
+    assert [record.value for record in sqlite_log.reader("plain").poll(10, 0.2)] == [b"2"]
