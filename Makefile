@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-exactly-once bench-challengers bench-drift bench-unlabelled clean
+.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput clean
 .DEFAULT_GOAL := help
 
 help:
@@ -50,7 +50,7 @@ kafka: $(VENV)/.checked
 	$(BIN)/python tests/broker/run.py
 
 DATA ?= ../shared/data
-bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-drift bench-unlabelled
+bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-drift bench-unlabelled bench-throughput
 
 # Kafka's part needs a broker: `make kafka` in another terminal.
 bench-exactly-once: $(VENV)/.checked
@@ -78,6 +78,9 @@ bench-drift: $(VENV)/.checked
 bench-unlabelled: $(VENV)/.benched
 	$(BIN)/python benchmarks/unlabelled.py $(DATA) --seeds 2
 	$(BIN)/python benchmarks/unlabelled_spaces.py $(DATA)
+
+bench-throughput: $(VENV)/.benched
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/throughput.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
