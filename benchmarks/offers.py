@@ -32,7 +32,7 @@ def offers(n: int, *, size: int, seed: int = 0) -> list[Product]:
 
 def sayings(products: Sequence[Product], count: int) -> tuple[str, ...]:
     """The `count` commonest words and pairs of words of titles, as outputs: does the title say it?"""
-    found = Counter(saying for product in products for saying in said(product))
+    found = Counter(saying for product in products for saying in sorted(said(product)))
     return tuple(f"says:{saying}" for saying, _ in found.most_common(count))
 
 

@@ -20,6 +20,7 @@ GRAMS: Final = (3, 4, 5)
 
 _BASE: Final = np.uint64(0xD6E8FEB86659FD93)  # odd: it has an inverse modulo 2**64
 _UNBASE: Final = np.uint64(pow(0xD6E8FEB86659FD93, -1, 2**64))
+_PART: Final = 4  # bits that number the parts features come from
 _SECOND_OF_PAIR: Final = np.uint64(0xA0761D6478BD642F)
 
 
@@ -108,17 +109,17 @@ def _powers(size: int) -> tuple[Words, Words]:
 
 
 class _Found:
-    """Hashes found so far, with the product each belongs to and the weight of its kind."""
+    """Hashes found so far: each one number of product, feature id and part, so that one sort brings equals together."""
 
-    def __init__(self) -> None:
-        self.owners: list[NDArray[np.int64]] = []
-        self.hashes: list[Words] = []
-        self.weights: list[NDArray[np.float32]] = []
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+        self.weights: list[float] = []  # of the kind, by part
+        self.keys: list[NDArray[np.int64]] = []
 
     def add(self, kind: tuple[np.uint64, float], owners: NDArray[np.int64], hashes: Words) -> None:
-        self.owners.append(owners)
-        self.hashes.append(mix(hashes + kind[0]))
-        self.weights.append(np.full(len(owners), kind[1], np.float32))
+        ids = (mix(hashes + kind[0]) >> np.uint64(64 - self.bits)).astype(np.int64)
+        self.keys.append(((owners << self.bits | ids) << _PART) | len(self.weights))
+        self.weights.append(kind[1])
 
 
 def featurise(products: Sequence[Product], *, bits: int) -> Features:
@@ -126,32 +127,32 @@ def featurise(products: Sequence[Product], *, bits: int) -> Features:
 
     Upper and lower case are the same. What lies beyond the first few thousand characters is not looked at.
     """
-    found = _Found()
+    found = _Found(bits)
     _read_texts(products, found)
     _read_names(products, found)
     _read_prices(products, found)
-    return _merge(found, len(products), bits)
+    return _merge(found, len(products))
 
 
 def phrases(texts: Sequence[str], *, bits: int) -> Features:
     """Hash the words and pairs of words of plain texts, all of one weight, to features with ids in [0, 2**bits)."""
-    found = _Found()
+    found = _Found(bits)
     if texts:
         _read_words(_Texts.of(list(texts), list(range(len(texts)))), (), found, pair=_Kind.EVEN_PAIR)
-    return _merge(found, len(texts), bits)
+    return _merge(found, len(texts))
 
 
 def _read_texts(products: Sequence[Product], found: _Found) -> None:
-    short, long = [], []
-    for number, product in enumerate(products):
-        short.append((product.title[:TITLE], number))
-        if product.brand:
-            short.append((product.brand[:BRAND], number))
-        if product.description:
-            long.append((product.description[:DESCRIPTION], number))
-    for texts, grams in ((short, GRAMS), (long, ())):
-        if texts:
-            _read_words(_Texts.of([text for text, _ in texts], [number for _, number in texts]), grams, found)
+    titles = [product.title[:TITLE] for product in products]
+    brands = [(product.brand[:BRAND], number) for number, product in enumerate(products) if product.brand]
+    long = [
+        (product.description[:DESCRIPTION], number) for number, product in enumerate(products) if product.description
+    ]
+    if titles:
+        short = titles + [brand for brand, _ in brands]
+        _read_words(_Texts.of(short, [*range(len(titles)), *(number for _, number in brands)]), GRAMS, found)
+    if long:
+        _read_words(_Texts.of([text for text, _ in long], [number for _, number in long]), (), found)
 
 
 def _read_words(
@@ -173,14 +174,14 @@ def _read_words(
     found.add(pair, texts.owners[text[1:][same]], (mix(words[:-1]) + words[1:] * _SECOND_OF_PAIR)[same])
     if not grams:
         return
-    lengths = ends - starts
     places = np.flatnonzero(letters)
-    word = np.repeat(np.arange(len(starts)), lengths)
+    word = np.repeat(np.arange(len(starts)), ends - starts)
+    left, owners, begins = ends[word] - places, texts.owners[text][word], (places == starts[word]).astype(np.uint64)
     for size in grams:
-        fits = places + size <= ends[word]
-        at, of = places[fits], word[fits]
-        edges = (at == starts[of]).astype(np.uint64) + np.uint64(2) * (at + size == ends[of]).astype(np.uint64)
-        found.add(_Kind.GRAM, texts.owners[text[of]], mix(texts.hashes(at, at + size)) + edges)
+        fits = np.flatnonzero(left >= size)
+        at = places[fits]
+        edges = begins[fits] + np.uint64(2) * (left[fits] == size).astype(np.uint64)
+        found.add(_Kind.GRAM, owners[fits], mix(texts.hashes(at, at + size)) + edges)
 
 
 def _read_names(products: Sequence[Product], found: _Found) -> None:
@@ -208,19 +209,25 @@ def _read_prices(products: Sequence[Product], found: _Found) -> None:
             found.add(_Kind.PRICE, np.asarray(owners, np.int64), buckets.astype(np.uint64) * np.uint64(4) + width)
 
 
-def _merge(found: _Found, n: int, bits: int) -> Features:
-    hashes = np.concatenate(found.hashes) if found.hashes else np.zeros(0, np.uint64)
-    owners = np.concatenate(found.owners) if found.owners else np.zeros(0, np.int64)
-    keys = (owners << bits) | (hashes >> np.uint64(64 - bits)).astype(np.int64)
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    heads = np.flatnonzero(np.concatenate((np.ones(min(1, len(keys)), np.bool_), keys[1:] != keys[:-1])))
-    counts = np.diff(np.append(heads, len(keys)))
-    weights = np.concatenate(found.weights)[order][heads] if found.weights else np.zeros(0, np.float32)
-    values = (weights * (1.0 + np.log(np.maximum(counts, 1)))).astype(np.float32)
-    keys = keys[heads]
-    offsets = np.searchsorted(keys >> bits, np.arange(n + 1))
-    owners = np.repeat(np.arange(n), np.diff(offsets))
+def _merge(found: _Found, n: int) -> Features:
+    keys = np.concatenate(found.keys) if found.keys else np.zeros(0, np.int64)
+    keys.sort()
+    both = keys >> _PART
+    heads = np.flatnonzero(np.concatenate((np.ones(min(1, len(keys)), np.bool_), both[1:] != both[:-1])))
+    counts = np.diff(heads, append=len(keys))
+    # Of several kinds with one id, the weight is that of the part found first.
+    weights = np.asarray(found.weights, np.float32)[keys[heads] & ((1 << _PART) - 1)]
+    values = (weights * _more(int(counts.max(initial=1)))[counts]).astype(np.float32)
+    both = both[heads]
+    owners = both >> found.bits
+    offsets = np.searchsorted(owners, np.arange(n + 1))
     squares = np.bincount(owners, values.astype(np.float64) ** 2, n)
-    values /= np.sqrt(squares)[owners].astype(np.float32)
-    return Features(keys & ((1 << bits) - 1), values, offsets.astype(np.int64), np.zeros((n, 0), np.int8))
+    values /= np.sqrt(squares).astype(np.float32)[owners]
+    ids = both & ((1 << found.bits) - 1)
+    return Features(ids, values, offsets.astype(np.int64), np.zeros((n, 0), np.int8))
+
+
+def _more(most: int) -> NDArray[np.float64]:
+    """How much more a feature counts that is found 0, 1, 2 ... times."""
+    more: NDArray[np.float64] = 1.0 + np.log(np.maximum(np.arange(most + 1), 1))
+    return more

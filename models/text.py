@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 Codes = NDArray[np.uint32]
 
 _CODES: Final = 0x110000
-_FOLDED: Final = 0x0530  # Latin, Greek and Cyrillic capitals lie below
 
 
 def _letters() -> NDArray[np.bool_]:
@@ -28,7 +27,7 @@ def _letters() -> NDArray[np.bool_]:
 
 
 def _lower() -> Codes:
-    table = np.arange(_FOLDED, dtype=np.uint32)
+    table = np.arange(_CODES, dtype=np.uint32)
     for first, last, shift in (
         (0x41, 0x5A, 32), (0xC0, 0xD6, 32), (0xD8, 0xDE, 32),
         (0x391, 0x3A1, 32), (0x3A3, 0x3AB, 32), (0x410, 0x42F, 32), (0x400, 0x40F, 80),
@@ -50,12 +49,9 @@ _LOWER: Final = _lower()
 
 def code_points(text: str) -> Codes:
     """The text's code points, capitals folded to small letters; one per character of `text`."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint32)
-    folding = codes < _FOLDED
-    codes[folding] = _LOWER[codes[folding]]
-    return codes
+    return _LOWER.take(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4"))
 
 
 def is_letter(codes: Codes) -> NDArray[np.bool_]:
     """Which code points are part of words: letters, digits, marks and everything else that is not a sign."""
-    return _IS_LETTER[codes]
+    return _IS_LETTER.take(codes)
