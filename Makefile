@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput clean
+.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-gains bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput clean
 .DEFAULT_GOAL := help
 
 help:
@@ -50,7 +50,7 @@ kafka: $(VENV)/.checked
 	$(BIN)/python tests/broker/run.py
 
 DATA ?= ../shared/data
-bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-drift bench-unlabelled bench-throughput
+bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-gains bench-drift bench-unlabelled bench-throughput
 
 # Kafka's part needs a broker: `make kafka` in another terminal.
 bench-exactly-once: $(VENV)/.checked
@@ -68,6 +68,9 @@ bench-simulate: $(VENV)/.benched
 bench-proof: $(VENV)/.checked
 	$(BIN)/python benchmarks/proof.py $(DATA)
 	$(BIN)/python benchmarks/proof.py $(DATA) --floor 0.05
+
+bench-gains: $(VENV)/.checked
+	$(BIN)/python benchmarks/gains.py $(DATA)
 
 bench-challengers: $(VENV)/.checked
 	$(BIN)/python benchmarks/challengers.py $(DATA)

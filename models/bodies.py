@@ -1,7 +1,7 @@
 """What one shipment of the model says, as bytes: orders to scorers, plain figures, named arrays."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -26,6 +26,7 @@ class Orders:
     factor: Positive  # on share and least chance during a reaction to drift; 1 otherwise
     finished: tuple[str, ...]  # outputs nothing is asked for
     scale: Positive  # the budget's scale to start from
+    output_scales: dict[Name, Positive] = field(default_factory=dict)  # of outputs with a share of their own, likewise
     yardstick: bool  # measure drift by this snapshot from now on
     encoder: str  # name#digest of the encoder the model has learnt with; "" for none
     made_at: float  # seconds since the epoch

@@ -76,7 +76,6 @@ def make_both(settings: Settings, registry: CollectorRegistry, *, patience: floa
     learning = learning_half(settings, encoders, metrics, health)
     try:
         scoring = scoring_half(settings, encoders, metrics, make_key=True)
-        scoring.output_scales = learning.ledger.traffic.output_scales()
     except BaseException:
         learning.ledger.close()
         raise

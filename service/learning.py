@@ -75,6 +75,7 @@ def orders_of(half: LearningHalf) -> Orders:
         factor=factor,
         finished=tuple(sorted(half.finished)),
         scale=half.ledger.traffic.scale() or 1.0,
+        output_scales=half.ledger.traffic.output_scales(),
         yardstick=alert,
         encoder=half.recipe.settings.encoder,
         made_at=half.made_at,

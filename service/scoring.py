@@ -63,7 +63,7 @@ def serve(half: ScoringHalf, snapshot: Serving, orders: Orders) -> None:
         max_bytes = before.max_bytes
     half.served = Served(snapshot=snapshot, orders=orders, yardstick=yardstick, max_bytes=max_bytes)
     if half.scale is None:
-        half.scale = orders.scale
+        half.scale, half.output_scales = orders.scale, orders.output_scales
 
 
 def _yardstick(before: Served | None, snapshot: Serving, orders: Orders) -> Yardstick:

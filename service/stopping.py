@@ -54,14 +54,16 @@ class Targets:
     def spent(self, evidence: Evidence) -> frozenset[str]:
         """Outputs to which a doubling of the labels in the newest epoch was shown to bring less than `least_gain`.
 
-        All of them together at 95 %. It stays said until the next epoch; empty without `least_gain`.
+        All of them together at 95 %. It stays said until the next epoch; empty without `least_gain`. Mistakes shown to
+        become more are no such sign: then the stream has changed, and labels are needed.
         """
         epoch = evidence.epoch()
         if epoch is None or self.least_gain is None:
             return frozenset()
         found = np.zeros(len(epoch.outputs), np.bool_)
         for doubling in doublings(epoch, evidence.stretches.of(epoch.number, len(epoch.outputs))):
-            found |= doubling.answered & (doubling.avoided.upper < self.least_gain)
+            upper = doubling.avoided.upper
+            found |= doubling.answered & (upper >= 0.0) & (upper < self.least_gain)
         return frozenset(epoch.outputs[k] for k in np.flatnonzero(found))
 
     def finished(self, evidence: Evidence) -> dict[str, Cause]:

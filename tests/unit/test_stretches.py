@@ -84,6 +84,14 @@ def test_an_output_that_gained_enough_goes_on(desk):
     assert PAYS.finished(desk.ledger.evidence) == {}
 
 
+def test_an_output_whose_mistakes_become_more_goes_on(desk):
+    tell(desk, 4)
+    tell(desk, 4, first=4, right=False)
+
+    assert gained(desk.ledger.evidence)["shoe"].upper < 0.0
+    assert PAYS.finished(desk.ledger.evidence) == {}
+
+
 def test_fewer_labels_than_before_show_nothing(desk):
     tell(desk, 8)
     stretches = desk.ledger.evidence.stretches.of(1, len(OUTPUTS))
