@@ -70,6 +70,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     orders: Orders
     model: Ours | Rivers | None = None  # None: the very snapshot it builds on
     outputs: tuple[Name, ...] | None = None
+    marked: Count | None = None  # number of the last shipment of this life that said `yardstick`
     blocks: dict[str, Block] = msgspec.field(default_factory=dict)
 
 

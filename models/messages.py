@@ -161,7 +161,7 @@ class Tally(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SnapshotPart(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """One bounded part of a shipment of the model (topic `snapshots`, key: learner/number/part)."""
+    """One bounded part of a shipment of the model (topic `snapshots`, key: its place there)."""
 
     learner: Annotated[str, Meta(min_length=16, max_length=16, description="of one life of the learner")]
     number: Annotated[int, Meta(ge=0, description="of the shipment, in that life")]

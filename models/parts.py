@@ -1,7 +1,7 @@
 """Shipments cut into bounded parts with digests."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from models.coding import encode
@@ -22,9 +22,20 @@ def digest_of(learner: str, number: int, base: str, parts: Sequence[str]) -> str
 
 
 def cut(
-    body: bytes, *, learner: str, number: int, version: int, base: str, part_bytes: int
+    body: bytes, *, learner: str, number: int, version: int, base: str, part_bytes: int, first: int
 ) -> tuple[str, list[Outgoing]]:
-    """The digest of a shipment and its records, the data of each of at most `part_bytes`."""
+    """The digest of a shipment and its records.
+
+    Args:
+        body: what it says.
+        learner: by which life of the learner.
+        number: of the shipment in that life.
+        version: of the model.
+        base: digest of the shipment it builds on; empty if full.
+        part_bytes: data of one part, at most.
+        first: place on the topic of the first part; the others follow.
+
+    """
     pieces = [body[at : at + part_bytes] for at in range(0, len(body), part_bytes)]
     digests = [sha256(piece) for piece in pieces]
     digest = digest_of(learner, number, base, digests)
@@ -34,10 +45,15 @@ def cut(
             learner=learner, number=number, version=version, part=place, parts=len(pieces), base=base,
             digest=digest, part_digest=part_digest, data=data,
         )  # fmt: skip
-        records.append(Outgoing(TOPIC, f"{learner}/{number}/{place}".encode(), encode(part), partition=0))
+        records.append(Outgoing(TOPIC, key_of(first + place), encode(part), partition=0))
     return digest, records
 
 
-def withdrawn(keys: Sequence[bytes]) -> Iterator[Outgoing]:
-    """Records that say that parts are no longer needed."""
-    return (Outgoing(TOPIC, key, None, partition=0) for key in keys)
+def withdrawn(first: int, end: int) -> list[Outgoing]:
+    """Records that say that what was at these places of the topic is no longer needed."""
+    return [Outgoing(TOPIC, key_of(place), None, partition=0) for place in range(first, end)]
+
+
+def key_of(place: int) -> bytes:
+    """The key of a place on the topic; what is put there later takes the place of what was there."""
+    return str(place).encode()

@@ -68,7 +68,7 @@ def built(
     if not ((features >= -1) & (features < 1 << said.bits)).all():
         raise ValueError("a feature is out of range")
     if before is None:
-        _check_widths(changed, len(fixed["named"]))
+        _check_widths(changed, fixed, len(outputs))
     elif before.snapshot.bits != said.bits:
         raise ValueError("the bits of features differ")
 
@@ -79,7 +79,7 @@ def built(
     rarity, absent = weights_by_rarity(seen, said.answered)
     ids, places = _directory(said, changed["ids"], before)
     shelf = Shelf(*(changed[name].values.shape[1] for name in TABLES)) if before is None else before.shelf
-    shelf.put(*_together([changed[name] for name in TABLES], shelf, old), said.rows)
+    shelf.put(*_together([changed[name] for name in TABLES], shelf, old, said.rows), said.rows)
     linear, yes, embedding = shelf.tables
     snapshot = Snapshot(
         version=said.version, outputs=outputs, places=places, shelves=shelf.places,
@@ -106,14 +106,25 @@ def _check(said: Ours, outputs: int, fixed: Arrays) -> None:
     named, prior = fixed["named"], fixed["prior"]
     if named.shape not in {(0,), (outputs,)} or fixed["encoded"].shape[1:] != named.shape:
         raise ValueError("the linear path does not fit the outputs")
-    if prior.ndim != 3 or prior.shape[2] != said.sketch or {len(prior), len(fixed[DENSE + "heads"])} != {outputs}:
+    network = {name.removeprefix(DENSE): fixed[name].shape for name in fixed.keys() & _NETWORK}
+    within = network["trunk_shift"][-1] + said.sketch
+    each = () if len(network["trunk"]) == 2 else (outputs,)
+    if prior.shape[::2] != (outputs, said.sketch) or network != {
+        "trunk": (*each, *network["trunk"][-2:-1], network["trunk_shift"][-1]),
+        "trunk_shift": (*each, network["trunk_shift"][-1]),
+        "heads": (outputs, 1 if "factors" in network else prior.shape[1], within),
+        "shift": prior.shape[:2],
+        **({"factors": (*each, prior.shape[1], within)} if "factors" in network else {}),
+    }:
         raise ValueError("the network does not fit the outputs")
 
 
-def _check_widths(changed: Mapping[str, Changed], linear: int) -> None:
+def _check_widths(changed: Mapping[str, Changed], fixed: Arrays, outputs: int) -> None:
+    trunk, linear = fixed[DENSE + "trunk"].shape, fixed["named"].shape
+    embedding = trunk[-2] * (1 if len(trunk) == 2 else outputs)
     widths = [changed[name].values.shape[1:] for name in TABLES]
-    if widths[:2] != [(linear,)] * 2 or len(widths[2]) != 1:
-        raise ValueError(f"tables of widths {widths} do not fit a linear path of {linear} outputs")
+    if widths != [linear, linear, (embedding,)]:
+        raise ValueError(f"tables of widths {widths} do not fit {outputs} outputs")
 
 
 def _changed(name: str, arrays: Arrays, count: int, before: Built | None) -> Changed:
@@ -161,9 +172,12 @@ def _directory(said: Ours, changed: Changed, before: Built | None) -> tuple[NDAr
     return ids, places
 
 
-def _together(changed: Sequence[Changed], shelf: Shelf, old: int) -> tuple[Rows, list[Floats]]:
+def _together(changed: Sequence[Changed], shelf: Shelf, old: int, count: int) -> tuple[Rows, list[Floats]]:
     """All rows of which any table changed, with what they are in each table now."""
-    rows = np.unique(np.concatenate([each.rows for each in changed]))
+    marked = np.zeros(count, np.bool_)
+    for each in changed:
+        marked[each.rows] = True
+    rows = np.flatnonzero(marked)
     known = np.searchsorted(rows, old)
     tables = []
     for each, table in zip(changed, shelf.tables, strict=True):

@@ -1,13 +1,15 @@
 """The model on its way from the learner to scorers: a full one now and then, and what changed in between."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from models import changes, river_shipping
 from models.arrivals import Arrivals, Ignored, Unfit
 from models.bodies import Arrays, Body, Orders, Ours, Rivers, arrays_of, blocks_of, packed, unpacked
-from models.parts import TOPIC, cut, sha256, withdrawn
+from models.parts import cut, sha256, withdrawn
 from models.port import Serving
 from models.rebuilding import Built, built
 from models.records import Outgoing, Record
@@ -17,13 +19,15 @@ from models.snapshot import Snapshot
 __all__ = ["Ignored", "Orders", "Received", "Receiver", "Shipper"]
 
 MOST_PART: Final = 1_900_000  # bytes of data in one record
+_BESIDES: Final = 1_500  # bytes of a shipment that are not in arrays
 
 
 class Shipper:
-    """The learner's side: shipments, each with its records for the topic `snapshots`.
+    """The learner's side: shipments, each as its records for the topic `snapshots`.
 
-    Publish the records of one shipment before those of the next, best all at once. On the topic remain the newest full
-    one and the increments on it, together at most about twice the size of the model. One thread.
+    Publish the records of one shipment all at once, in their order. Parts of a full one have the places from 0 on as
+    keys, those of increments the next: the topic holds the newest full one and the increments on it, together about
+    twice the size of the model at most, however often the learner begins anew. One thread.
     """
 
     def __init__(self, *, part_bytes: int = 900_000, full_every: int = 64) -> None:
@@ -41,23 +45,15 @@ class Shipper:
             raise ValueError(f"parts of {part_bytes} bytes: between 1 and {MOST_PART} are expected")
         self._part_bytes, self._full_every = part_bytes, full_every
         self._learner, self._number = "", 0
+        self._marked: int | None = None  # the last shipment that said `yardstick`
         self._last: Serving | None = None  # what was shipped last, and its digest
         self._digest = ""
         self._full = self._since = self._increments = 0  # bytes of the last full one, of the increments since, how many
-        self._keys: dict[bytes, None] = {}  # on the topic
-
-    def found(self, records: Iterable[Record]) -> None:
-        """Take note of what earlier learners left on the topic; the next full shipment withdraws it."""
-        for record in records:
-            if record.topic == TOPIC and record.key is not None:
-                if record.value is None:
-                    self._keys.pop(record.key, None)
-                else:
-                    self._keys[record.key] = None
+        self._places = self._used = self._ever = 0  # places of the last ones, that may hold something, ever used
 
     def doubt(self) -> None:
         """Say that the last shipment may not have been published: the next is a full one."""
-        self._last = None
+        self._last, self._used = None, self._ever
 
     def ship(self, snapshot: Serving, orders: Orders) -> list[Outgoing]:
         """The records to be published now, in their order: parts, then withdrawals of parts no longer needed.
@@ -72,31 +68,31 @@ class Shipper:
             model, arrays = _told(snapshot)
             body = Body(orders=orders, model=model, outputs=snapshot.outputs, blocks=blocks_of(arrays))
             self._full, self._since, self._increments = _size(arrays), 0, 0
-        data = packed(body)
-        if not self._learner:
-            left = sha256(b"\n".join(sorted(self._keys)))
-            self._learner = sha256(left.encode() + data)[:16]
-        digest, records = cut(
+        self._marked = self._number if orders.yardstick else self._marked
+        data = packed(msgspec.structs.replace(body, marked=self._marked))
+        self._learner = self._learner or sha256(data)[:16]
+        first = 0 if full else self._places
+        self._digest, records = cut(
             data,
             learner=self._learner,
             number=self._number,
             version=snapshot.version,
             base="" if full else self._digest,
             part_bytes=self._part_bytes,
+            first=first,
         )
-        gone = list(self._keys) if full else []
-        if full:
-            self._keys.clear()
-        self._keys.update(dict.fromkeys(record.key for record in records if record.key is not None))
-        self._last, self._digest, self._number = snapshot, digest, self._number + 1
-        return [*records, *withdrawn(gone)]
+        self._last, self._number, self._places = snapshot, self._number + 1, first + len(records)
+        gone = withdrawn(self._places, self._used) if full else []
+        self._used = self._places if full else max(self._used, self._places)
+        self._ever = max(self._ever, self._places)
+        return [*records, *gone]
 
     def _increment(self, snapshot: Serving, orders: Orders) -> Body | None:
         """The body of an increment; None if a full one is due."""
         if self._last is None or self._increments >= self._full_every:
             return None
         if snapshot is self._last:
-            self._increments += 1
+            self._since, self._increments = self._since + _BESIDES, self._increments + 1
             return Body(orders=orders)
         if not isinstance(snapshot, Snapshot) or not isinstance(self._last, Snapshot):
             return None
@@ -118,7 +114,7 @@ def _told(snapshot: Serving) -> tuple[Ours | Rivers, Arrays]:
 
 
 def _size(arrays: Arrays) -> int:
-    return sum(array.nbytes for array in arrays.values())
+    return _BESIDES + sum(array.nbytes for array in arrays.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +146,7 @@ class Receiver:
         self._received: Received | None = None
         self._built: Built | None = None  # None for a model of river
         self._digest = ""
+        self._marked: tuple[str, int] | None = None  # the last shipment that said `yardstick`
 
     @property
     def ignored(self) -> Mapping[Ignored, int]:
@@ -157,13 +154,17 @@ class Receiver:
         return self._arrivals.ignored
 
     def take(self, records: Sequence[Record]) -> Received | None:
-        """The newest complete model that these and earlier records make; None if that is the same as before."""
+        """The newest complete model that these and earlier records make; None if that is the same as before.
+
+        Its orders say `yardstick` too where those of one that was passed over on the way here did.
+        """
         for record in records:
             self._arrivals.add(record)
-        before = self._received
+        before, marked = self._received, self._marked
         while (found := self._arrivals.next(self._digest)) is not None:
             try:
-                self._build(unpacked(found.body()), full=not found.base)
+                body = unpacked(found.body())
+                self._build(body, full=not found.base)
             except Unfit:
                 self._arrivals.drop(found, Ignored.DAMAGED)
             except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
@@ -171,7 +172,11 @@ class Receiver:
             else:
                 self._digest = found.digest
                 self._arrivals.taken(found)
-        return None if self._received is before else self._received
+                self._marked = (found.learner, body.marked) if body.marked is not None else None
+        if self._received is None or self._received is before:
+            return None
+        yardstick = self._marked is not None and self._marked != marked
+        return replace(self._received, orders=replace(self._received.orders, yardstick=yardstick))
 
     def _build(self, body: Body, *, full: bool) -> None:
         """Make what a shipment says; on ValueError and the like all is as it was."""

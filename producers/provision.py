@@ -15,6 +15,9 @@ from producers.topics import Topic
 MAX_BATCH: Final = 4_000_000
 """Topics are created to take this many bytes at once; the largest record is half of it."""
 
+SEGMENT: Final = 128 * 2**20
+"""Bytes after which a compacted topic begins another segment; a new reader reads about so much more than is needed."""
+
 
 def provision(
     connection: Connection, topics: Mapping[str, Topic], *, create: bool = True, replication: int = -1
@@ -88,4 +91,6 @@ def _options(topic: Topic, replication: int) -> dict[str, Any]:
         "retention.ms": "-1" if topic.keep_seconds is None else str(int(topic.keep_seconds * 1_000)),
         "retention.bytes": "-1" if topic.keep_bytes is None else str(topic.keep_bytes),
     }
+    if topic.compacted:  # of the newest segment nothing is forgotten
+        settings |= {"segment.bytes": str(SEGMENT), "min.cleanable.dirty.ratio": "0.2"}
     return {"num_partitions": topic.partitions, "replication_factor": replication, "configs": settings}

@@ -25,11 +25,20 @@ def trim(db: sqlite3.Connection, id_: int, span: tuple[int, int], *, cutoff: flo
         db.execute("UPDATE partitions SET first = ?, bytes = bytes - ? WHERE id = ?", (until - span[0], freed, id_))
 
 
-def compact(db: sqlite3.Connection, span: tuple[int, int], *, now: float, limit: int) -> None:
-    """Forget up to `limit` records of a partition whose key has a newer one, and withdrawals that are old enough."""
+def compact(db: sqlite3.Connection, id_: int, span: tuple[int, int], *, now: float, limit: int) -> int:
+    """Forget up to `limit` records of a partition whose key has a newer one, and withdrawals that are old enough.
+
+    Returns the bytes of keys and values that are left.
+    """
+    # What stands after a large value is slow to read, so the time only of withdrawals.
     db.execute(
         "DELETE FROM records WHERE place IN (SELECT place FROM ("
-        " SELECT place, at, value IS NULL AS gone, row_number() OVER (PARTITION BY key ORDER BY place DESC) AS nth"
-        " FROM records WHERE place >= ? AND place < ?) WHERE nth > 1 OR (gone AND at < ?) LIMIT ?)",
-        (*span, now - WITHDRAWN_FOR, limit),
+        " SELECT place, CASE WHEN value IS NULL THEN at < ? ELSE 0 END AS gone,"
+        " row_number() OVER (PARTITION BY key ORDER BY place DESC) AS nth"
+        " FROM records WHERE place >= ? AND place < ?) WHERE nth > 1 OR gone LIMIT ?)",
+        (now - WITHDRAWN_FOR, *span, limit),
     )
+    sizes = "SELECT ifnull(sum(length(key) + ifnull(length(value), 0)), 0) FROM records"
+    (left,) = db.execute(f"{sizes} WHERE place >= ? AND place < ?", span).fetchone()
+    db.execute("UPDATE partitions SET bytes = ? WHERE id = ?", (left, id_))
+    return int(left)

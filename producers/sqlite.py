@@ -18,6 +18,8 @@ FILE: Final = "log.sqlite"
 SCHEMA: Final = 2
 APPLICATION: Final = 0x41736B61  # "Aska", so that another program's file is not taken for a log
 
+COMPACTED_FROM: Final = 4_000_000  # bytes more than twice what was left, from which a partition is compacted at once
+
 # A record's place is its partition's id and its offset in one integer, so a partition is one run of the table.
 OFFSET_BITS: Final = 40
 
@@ -176,6 +178,7 @@ class SqliteWriter:
         self._limit = limit
         self._clock = clock
         self._turn = 0
+        self._compacted: dict[int, int] = {}  # bytes left of a partition
         self._db = connect(path, durable=durable, wait=wait)
         with faults(path):
             self._create()
@@ -242,17 +245,19 @@ class SqliteWriter:
     def _forget(self, *, limit: int) -> None:
         # One partition in turn, twice as much as was just written: forgetting keeps up and never takes long.
         partitions = self._db.execute("SELECT id, topic, bytes FROM partitions ORDER BY id").fetchall()
-        id_, name, size = partitions[self._turn % len(partitions)]
-        topic = self._topics.get(name)
-        span = (id_ << OFFSET_BITS, (id_ + 1) << OFFSET_BITS)
-        if topic is None:
-            return
-        if not topic.compacted:
-            cutoff = self._clock() - topic.keep_seconds if topic.keep_seconds is not None else float("-inf")
-            surplus = size - topic.keep_bytes if topic.keep_bytes is not None else 0
-            trim(self._db, id_, span, cutoff=cutoff, surplus=surplus, limit=limit)
-        elif self._turn // len(partitions) % 16 == 0:  # compaction reads the whole partition
-            compact(self._db, span, now=self._clock(), limit=limit)
+        in_turn = self._turn % len(partitions)
+        for number, (id_, name, size) in enumerate(partitions):
+            topic, span = self._topics.get(name), (id_ << OFFSET_BITS, (id_ + 1) << OFFSET_BITS)
+            if topic is None:
+                continue
+            if topic.compacted:  # which reads the whole partition
+                due = number == in_turn and self._turn // len(partitions) % 16 == 0
+                if due or size > 2 * self._compacted.get(id_, 0) + COMPACTED_FROM:
+                    self._compacted[id_] = compact(self._db, id_, span, now=self._clock(), limit=limit)
+            elif number == in_turn:
+                cutoff = float("-inf") if topic.keep_seconds is None else self._clock() - topic.keep_seconds
+                surplus = size - topic.keep_bytes if topic.keep_bytes is not None else 0
+                trim(self._db, id_, span, cutoff=cutoff, surplus=surplus, limit=limit)
 
     def close(self) -> None:
         with suppress(sqlite3.Error):

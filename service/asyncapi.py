@@ -33,7 +33,7 @@ KEYS: Final = {
     "labels": "the query's id",
     "rejections": "the key of the record that was turned away",
     "tallies": "the source's topic and partition",
-    "snapshots": "shipment and part: `learner/number/part`; a null value says that the part is no longer needed",
+    "snapshots": "the part's place, a number in digits; a null value says that nothing is there any more",
 }
 
 _SHOE: Final = Product(

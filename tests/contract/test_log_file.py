@@ -198,6 +198,17 @@ def test_a_compacted_topic_keeps_the_newest_of_each_key(tmp_path, sqlite_log):
     assert everything(sqlite_log, "plain") == [b"27", b"29"]
 
 
+def test_a_compacted_topic_is_never_much_larger_than_twice_what_is_kept_of_it(tmp_path, sqlite_log):
+    writer, _ = writer_of(tmp_path, compacted=True)
+    sizes = []
+    for number in range(40):
+        writer.publish([Outgoing("plain", b"%d" % (number % 3), b"%02d" % number * 250_000)], None)
+        sizes.append(sum(map(len, everything(sqlite_log, "plain"))))
+    writer.close()
+    assert max(sizes) <= 2 * 3 * 500_000 + 4_500_000
+    assert {value[:2] for value in everything(sqlite_log, "plain")} >= {b"37", b"38", b"39"}
+
+
 def test_a_topic_may_get_more_partitions(tmp_path, sqlite_log):
     writer, _ = writer_of(tmp_path)
     writer.publish(numbered(0, 3), None)

@@ -403,12 +403,12 @@ def test_topics_are_created_as_stated(kafka_log):
     names = {name: connection.prefix + name for name in ("labels", "snapshots")}
     with KafkaAdminClient(bootstrap_servers=connection.servers) as admin:
         told = admin.describe_configs([ConfigResource("topic", name) for name in names.values()], config_filter="all")
-    wanted = ("cleanup.policy", "retention.ms", "message.timestamp.type")
+    wanted = ("cleanup.policy", "retention.ms", "message.timestamp.type", "segment.bytes")
     kept = {name: tuple(told["topic"][full][setting]["value"] for setting in wanted) for name, full in names.items()}
     ninety_days = str(90 * 86_400_000)
     assert kept == {
-        "labels": ("delete", ninety_days, "LogAppendTime"),
-        "snapshots": ("compact", "-1", "LogAppendTime"),
+        "labels": ("delete", ninety_days, "LogAppendTime", str(2**30)),
+        "snapshots": ("compact", "-1", "LogAppendTime", str(2**27)),
     }
 
 
