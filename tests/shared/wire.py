@@ -10,7 +10,10 @@ from models.shipping import Orders
 from models.snapshot import Snapshot
 from shared.lessons import product
 
-ORDERS = Orders(share=0.1, factor=1.0, finished=(), scale=1.0, yardstick=False, encoder="", made_at=1_790_000_000.0)
+ORDERS = Orders(
+    share=0.1, factor=1.0, finished=(), scale=1.0, yardstick=False, encoder="", made_at=1_790_000_000.0,
+    output_scales={"red": 0.5},
+)  # fmt: skip
 _ARRIVALS = [product(number) for number in range(7_000, 7_030)]
 
 

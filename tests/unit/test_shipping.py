@@ -193,6 +193,16 @@ def test_a_shipment_broken_off_leaves_the_model_before_until_the_next_full_one(s
     assert Receiver().take(topic.compacted()).orders == orders(3)
 
 
+def test_what_another_learner_left_is_withdrawn_where_it_is_found(snapshots):
+    topic, first, second = Topic(), Shipper(part_bytes=700), Shipper(part_bytes=100_000)
+    topic.publish(first.ship(snapshots[0], ORDERS))
+    topic.publish(first.ship(snapshots[1], ORDERS))
+    second.found([*topic.records, Record("snapshots", 0, 99, b"of others", b"x", 0.0)])
+    topic.publish(second.ship(snapshots[2], ORDERS))
+
+    assert [record.key for record in topic.compacted()] == [b"0"]
+
+
 def test_models_of_both_kinds_follow_each_other(snapshots):
     topic, receiver, shipper = Topic(), Receiver(), Shipper()
     rivers = taught(2, RIVER).snapshot()
