@@ -24,11 +24,20 @@ def draw(key: bytes, stream: str, arrival: str) -> float:
         arrival: the arrival's name, `topic/partition/offset`.
 
     """
+    return float(draws(key, stream, (arrival,))[0])
+
+
+def draws(key: bytes, stream: str, arrivals: Sequence[str]) -> Doubles:
+    """The draws (n,) of arrivals, each as `draw` says."""
     if not 1 <= len(key) <= _MOST_KEY:
         raise ValueError(f"a key has 1 to {_MOST_KEY} bytes, not {len(key)}")
-    name = stream.encode()
-    digest = blake2b(len(name).to_bytes(4, "big") + name + arrival.encode(), digest_size=8, key=key)
-    return (int.from_bytes(digest.digest(), "big") >> 11) * 2.0**-53
+    name, digests = stream.encode(), []
+    begun = blake2b(len(name).to_bytes(4, "big") + name, digest_size=8, key=key)
+    for arrival in arrivals:
+        one = begun.copy()
+        one.update(arrival.encode())
+        digests.append(one.digest())
+    return (np.frombuffer(b"".join(digests), ">u8") >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def query_id(stream: str, arrival: str) -> str:
@@ -169,32 +178,42 @@ class Budget:
                 the mean chance of an answer over outputs, so the share is then a share of all answers.
 
         """
-        n = len(combined)
+        return self._of_products(combined) if disagreement is None else self._of_outputs(disagreement)
+
+    def _of_products(self, combined: Doubles) -> Chances:
+        product, scales, floor, rest, scale = [], [], self.floor, 1.0 - self.floor, self.scale
+        for g in combined.tolist():
+            scales.append(scale)
+            spent = min(1.0, max(floor, floor + rest * min(1.0, scale * g)))
+            product.append(spent)
+            scale = self._moved(scale, spent)
+        self.scale = scale
+        return Chances(np.array(product, np.float64), None, floor, np.array(scales, np.float64))
+
+    def _of_outputs(self, disagreement: Doubles) -> Chances:
+        n = len(disagreement)
         product, scales = np.empty(n), np.empty(n)
-        outputs = None if disagreement is None else np.empty(disagreement.shape)
-        bounded = list(self.output_shares) if disagreement is not None else []
+        outputs = np.empty(disagreement.shape)
+        bounded = list(self.output_shares)
         most = np.array([self.output_shares[k] for k in bounded])
         own = np.array([self.output_scales[k] for k in bounded])
-        output_scales = np.empty(disagreement.shape) if disagreement is not None and bounded else None
+        output_scales = np.empty(disagreement.shape) if bounded else None
         for i in range(n):
             scales[i] = self.scale
-            if disagreement is None or outputs is None:
-                g = float(combined[i])
-                spent = min(1.0, max(self.floor, self.floor + (1.0 - self.floor) * min(1.0, self.scale * g)))
-                product[i] = spent
-            else:
-                met: float | Doubles = self.scale
-                if output_scales is not None:
-                    output_scales[i] = self.scale
-                    output_scales[i, bounded] = own
-                    met = output_scales[i]
-                outputs[i] = rise(self.floor, met, disagreement[i])
-                product[i] = outputs[i].max(initial=self.floor)
-                spent = float(outputs[i].mean()) if disagreement.size else self.floor
-            moved = self.scale * math.exp(self.eta * (self.share - spent) / self.share)
-            self.scale = min(_LARGEST, max(_SMALLEST, moved))
-            if outputs is not None and bounded:
+            met: float | Doubles = self.scale
+            if output_scales is not None:
+                output_scales[i] = self.scale
+                output_scales[i, bounded] = own
+                met = output_scales[i]
+            outputs[i] = rise(self.floor, met, disagreement[i])
+            product[i] = outputs[i].max(initial=self.floor)
+            spent = float(outputs[i].mean()) if disagreement.size else self.floor
+            self.scale = self._moved(self.scale, spent)
+            if bounded:
                 own = np.maximum(_SMALLEST, own * np.exp(self.eta * (most - outputs[i, bounded]) / most))
                 own = np.minimum(self.scale, own)
         self.output_scales.update(zip(bounded, own.tolist(), strict=True))
         return Chances(product, outputs, self.floor, scales, output_scales)
+
+    def _moved(self, scale: float, spent: float) -> float:
+        return min(_LARGEST, max(_SMALLEST, scale * math.exp(self.eta * (self.share - spent) / self.share)))

@@ -1,6 +1,8 @@
 """Messages as bytes: bounded decoding of MessagePack and JSON, encoding."""
 
-from typing import Final, TypeVar
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final, TypeVar
 
 import msgpack
 import msgspec
@@ -10,6 +12,7 @@ from models.records import Record
 
 MAX_BYTES: Final = 1_000_000
 PAYLOAD_KEPT: Final = 4_096
+_MARK: Final = b"\xef\xbb\xbf"  # that some programs put before JSON
 
 M = TypeVar("M", bound=Message)
 
@@ -63,7 +66,21 @@ def decode(kind: type[M], value: bytes, *, content_type: str = "", limit: int = 
         raise Malformed(Reason.TOO_LARGE, f"{len(value)} bytes; at most {limit} are taken")
     json = is_json(value, content_type)
     try:
-        raw = msgspec.json.decode(value.removeprefix(b"\xef\xbb\xbf")) if json else _unpack(value)
+        message: M = _decoder(kind, json)(value.removeprefix(_MARK) if json else value)
+    except (msgspec.MsgspecError, ValueError, RecursionError, MemoryError):
+        return _decode_slowly(kind, value, json)
+    return message
+
+
+@cache
+def _decoder(kind: type[Message], json: bool) -> Callable[[bytes], Any]:
+    return msgspec.json.Decoder(kind).decode if json else msgspec.msgpack.Decoder(kind).decode
+
+
+def _decode_slowly(kind: type[M], value: bytes, json: bool) -> M:
+    """In two steps, so as to tell bytes that are no map from a map that is no message."""
+    try:
+        raw = msgspec.json.decode(value.removeprefix(_MARK)) if json else _unpack(value)
     except (
         ValueError,
         TypeError,
@@ -94,12 +111,7 @@ def read(kind: type[M], record: Record, *, limit: int = MAX_BYTES) -> M:
 
 def encode(message: Message) -> bytes:
     """Encode a message as a MessagePack map with string keys."""
-    return _pack(msgspec.to_builtins(message, builtin_types=(bytes,)))
-
-
-def _pack(value: object) -> bytes:
-    packed: bytes = msgpack.packb(value, use_bin_type=True)
-    return packed
+    return msgspec.msgpack.encode(message)
 
 
 def reject(record: Record, error: Malformed) -> Rejection:

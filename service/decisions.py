@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.chance import Chances, query_id
+from models.chance import query_id
 from models.coding import Malformed, encode, reject
 from models.messages import Because, OutputTally, Prediction, Product, Query, Tally
 from models.port import Serving
@@ -25,6 +25,7 @@ class Decided:
 
     products: Sequence[Product]
     places: Sequence[Record]  # where each came from
+    arrivals: Sequence[str]  # their names
     snapshot: Serving
     asking: Asking
     at: float  # seconds since 1970
@@ -38,27 +39,32 @@ class Decided:
 
 def predictions(decided: Decided) -> Iterator[Outgoing]:
     """One for each arrival, in their order."""
-    snapshot = decided.snapshot
-    rows, columns = np.nonzero(decided.positive)
     positive: list[dict[str, float]] = [{} for _ in decided.products]
-    for i, k, value in zip(rows.tolist(), columns.tolist(), decided.scores[rows, columns].tolist(), strict=True):
-        positive[i][snapshot.outputs[k]] = value
+    rows, columns = np.nonzero(decided.positive)
+    outputs, sure = decided.snapshot.outputs, decided.scores[rows, columns].tolist()
+    for i, k, score in zip(rows.tolist(), columns.tolist(), sure, strict=True):
+        positive[i][outputs[k]] = score
+    packed, width = _packed(decided.scores), 4 * len(outputs)
+    model, policy, at = decided.snapshot.version, decided.asking.policy.name, decided.at
     chances, draws, asked = decided.judged.chances.product.tolist(), decided.draws.tolist(), decided.asked.tolist()
-    packed = decided.scores.astype("<f4", copy=False)
-    for i, (product, place) in enumerate(zip(decided.products, decided.places, strict=True)):
+    for i, (product, arrival) in enumerate(zip(decided.products, decided.arrivals, strict=True)):
         prediction = Prediction(
             product=product.id,
-            arrival=place.arrival,
-            model=snapshot.version,
-            policy=decided.asking.policy.name,
-            scores=packed[i].tobytes(),
+            arrival=arrival,
+            model=model,
+            policy=policy,
+            scores=packed[i * width : (i + 1) * width],
             positive=positive[i],
             chance=chances[i],
             draw=draws[i],
             asked=asked[i],
-            at=decided.at,
+            at=at,
         )
         yield Outgoing("predictions", product.id.encode(), encode(prediction))
+
+
+def _packed(scores: NDArray[np.float32]) -> bytes:
+    return scores.astype("<f4", copy=False).tobytes()
 
 
 def rejected(record: Record, error: Malformed) -> Outgoing:
@@ -69,24 +75,28 @@ def rejected(record: Record, error: Malformed) -> Outgoing:
 def queries(decided: Decided) -> Iterator[Outgoing]:
     """One for each arrival that is asked about, in their order."""
     snapshot, asking = decided.snapshot, decided.asking
-    chances = decided.judged.chances
-    outputs = chances.asked_outputs(decided.draws, len(snapshot.outputs))
+    every = np.arange(len(snapshot.outputs))
+    finished = [name for name in snapshot.outputs if name in asking.finished][:MOST_TERMS]
     for i in np.flatnonzero(decided.asked).tolist():
-        arrival = decided.places[i].arrival
+        arrival = decided.arrivals[i]
         identity = query_id(asking.stream, arrival)
-        asked = np.flatnonzero(outputs[i])
+        chances = decided.judged.chances.outputs
+        asked = every if chances is None else np.flatnonzero(decided.draws[i] < chances[i])
+        names = [snapshot.outputs[k] for k in asked.tolist()]
         query = Query(
             id=identity,
             arrival=arrival,
             product=decided.products[i],
-            ask=[snapshot.outputs[k] for k in asked],
-            chance=_chance(chances, i, asked, snapshot.outputs),
-            scores=decided.scores[i].astype("<f4", copy=False).tobytes(),
-            positive=[snapshot.outputs[k] for k in np.flatnonzero(decided.positive[i])],
+            ask=names,
+            chance=decided.judged.chances.product[i].item()
+            if chances is None
+            else dict(zip(names, chances[i, asked].tolist(), strict=True)),
+            scores=_packed(decided.scores[i]),
+            positive=[snapshot.outputs[k] for k in np.flatnonzero(decided.positive[i]).tolist()],
             model=snapshot.version,
             policy=asking.policy.name,
-            because=_because(decided, i, asked),
-            priority=float(decided.judged.combined[i]),
+            because=_because(decided, i, asked, finished),
+            priority=decided.judged.combined[i].item(),
             asked_at=decided.at,
             expires_at=decided.at + asking.expires,
         )
@@ -98,29 +108,23 @@ def _dated(at: float) -> float | None:
     return at if 946_684_800.0 <= at < 4_102_444_800.0 else None
 
 
-def _chance(chances: Chances, i: int, asked: NDArray[np.intp], outputs: Sequence[str]) -> dict[str, float] | float:
-    if chances.outputs is None:
-        return float(chances.product[i])
-    return {outputs[k]: float(chances.outputs[i, k]) for k in asked}
-
-
-def _because(decided: Decided, i: int, asked: NDArray[np.intp]) -> Because:
+def _because(decided: Decided, i: int, asked: NDArray[np.intp], finished: list[str]) -> Because:
     judged, snapshot, asking = decided.judged, decided.snapshot, decided.asking
     assert judged.chances.scales is not None
     own = judged.chances.output_scales
-    strongest = asked[np.argsort(-judged.disagreement[i, asked], kind="stable")[:MOST_TERMS]].tolist()
+    strongest = asked[np.argsort(-judged.disagreement[i, asked], kind="stable")[:MOST_TERMS]]
+    names = [snapshot.outputs[k] for k in strongest.tolist()]
+    scales = () if own is None else zip(names, own[i, strongest].tolist(), strict=True)
     return Because(
-        disagreement={snapshot.outputs[k]: float(judged.disagreement[i, k]) for k in strongest},
-        combined=float(judged.combined[i]),
+        disagreement=dict(zip(names, judged.disagreement[i, strongest].tolist(), strict=True)),
+        combined=judged.combined[i].item(),
         floor=asking.p_min,
-        scale=float(judged.chances.scales[i]),
-        output_scales={}
-        if own is None
-        else {snapshot.outputs[k]: float(own[i, k]) for k in strongest if snapshot.outputs[k] in asking.output_shares},
+        scale=judged.chances.scales[i].item(),
+        output_scales={name: scale for name, scale in scales if name in asking.output_shares},
         share=asking.share_now(snapshot.outputs),
-        threshold={snapshot.outputs[k]: float(snapshot.thresholds[k]) for k in strongest},
-        draw=float(decided.draws[i]),
-        finished=[name for name in snapshot.outputs if name in asking.finished][:MOST_TERMS],
+        threshold=dict(zip(names, snapshot.thresholds[strongest].tolist(), strict=True)),
+        draw=decided.draws[i].item(),
+        finished=finished,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.chance import draw
+from models.chance import draws
 from models.coding import Malformed, read
 from models.embeddings import UNENCODED, Encoder
 from models.embeddings import read as as_features
@@ -77,18 +77,20 @@ def score(
     measured = None if yardstick is None else yardstick.measure(view)
     times.append(clock())
     judged = asking.judge(view, scale, output_scales)
-    draws = np.array([draw(asking.key, asking.stream, place.arrival) for place in places], dtype=np.float64)
+    arrivals = [place.arrival for place in places]
+    drawn = draws(asking.key, asking.stream, arrivals)
     decided = Decided(
         products=products,
         places=places,
+        arrivals=arrivals,
         snapshot=snapshot,
         asking=asking,
         at=now,
         scores=scores,
         positive=scores >= snapshot.thresholds,
         judged=judged,
-        draws=draws,
-        asked=judged.chances.asked(draws),
+        draws=drawn,
+        asked=judged.chances.asked(drawn),
         measured=measured,
     )
     times.append(clock())

@@ -3,13 +3,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.chance import Budget, Chances, combine, draw, floor_for, query_id
+from models.chance import Budget, Chances, combine, draw, draws, floor_for, query_id
 
 figures = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=40)
 
 
 def test_the_draw_of_an_arrival_is_this_for_ever():
     assert draw(b"key", "shop", "products/0/17") == 0.9308608820930457
+
+
+def test_arrivals_drawn_together_are_drawn_as_each_by_itself():
+    arrivals = [f"products/{number % 3}/{number}" for number in range(9)]
+
+    assert draws(b"key", "shop", arrivals).tolist() == [draw(b"key", "shop", arrival) for arrival in arrivals]
+    assert draws(b"key", "shop", []).tolist() == []
 
 
 def test_the_query_of_an_arrival_is_this_for_ever():

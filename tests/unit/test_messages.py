@@ -82,6 +82,11 @@ def test_every_message_survives_the_way_through_messagepack(message):
     assert decode(type(message), encode(message)) == message
 
 
+@given(ANY)
+def test_a_message_is_the_map_of_its_fields(message):
+    assert encode(message) == msgpack.packb(msgspec.to_builtins(message, builtin_types=(bytes,)))
+
+
 @given(st.one_of([messages(TOPICS[topic]) for topic in INBOUND]))
 def test_what_comes_in_survives_the_way_through_json(message):
     assert decode(type(message), msgspec.json.encode(message)) == message
@@ -127,6 +132,12 @@ def test_unknown_fields_are_out_of_the_way(product, unknown):
     raw = msgpack.unpackb(encode(product)) | unknown
 
     assert decode(Product, msgpack.packb(raw)) == product
+
+
+def test_of_a_field_said_twice_the_last_counts():
+    twice = b"\x83" + msgpack.packb(BOOT)[1:] + msgpack.packb("title") + msgpack.packb("Shoe")
+
+    assert decode(Product, twice).title == "Shoe"
 
 
 @given(st.binary(max_size=300).filter(lambda value: not isinstance(taken(Product, value), Product)))
