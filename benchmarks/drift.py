@@ -1,6 +1,7 @@
 """Find drift in feeds that change midway and in feeds that do not, and write the tables of docs/drift.md.
 
     python benchmarks/drift.py DATA [--page docs/drift.md] [--seeds 0 1] [--feeds fashion_styles pricerunner ...]
+        [--tables change forget still]
 
 Every feed is NAME.jsonl.gz with NAME.outputs.json in DATA. What changes is a generated catalogue, whose merchants and
 wordings change midway, and the first feed, which the second follows. Shuffled, each feed alone stands still.
@@ -11,16 +12,16 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 import torch
-from drift_streams import Stream, catalogue, followed, single
+from drift_forget import forgetting
+from drift_steps import BATCH, SHARE, asked, renew, tell
+from drift_streams import Stream, catalogue, exchanged, followed, single
 
-from models.chance import Budget, combine, draw, floor_for, query_id
+from models.chance import Budget, combine, floor_for
 from models.evaluation import macro_average_precision
 from models.features import featurise
-from models.learner import Learner, LearnerSettings, Lesson
-from models.messages import Tally
+from models.learner import Learner, LearnerSettings
 from models.policies import POLICIES
 from models.view import View
 from models.watched import Yardstick
@@ -28,8 +29,8 @@ from service.ledger import Ledger
 
 MARKS = (0, 1_000, 2_000, 3_000, 4_000)  # arrivals after the change at which quality is measured
 POLICY = "iwal-rare"
+TABLES = ["change", "forget", "still"]
 FEEDS = ["fashion_styles", "pricerunner", "flipkart", "reuters21578", "food"]
-BATCH, SHARE, LASTS = 64, 0.1, 5_000
 
 
 class Course(NamedTuple):
@@ -56,14 +57,7 @@ def course(stream: Stream, factor: float, seed: int) -> Course:
             share = SHARE * (factor if ours.drift.alert() else 1.0)
             budget = Budget(share=share, floor=floor_for(share), scale=scale)
             chances, scale = budget.chances_for(combine(policy.disagreement(view))).product, budget.scale
-            lessons = [
-                Lesson(
-                    query=query_id(stream.name, f"products/0/{i}"), product=stream.products[i],
-                    targets=stream.answers[i].astype(np.float32), chance=np.full(len(stream.outputs), p, np.float32),
-                )
-                for i, p in zip(batch, chances, strict=True)
-                if draw(f"drift/{seed}".encode(), stream.name, f"products/0/{i}") < p
-            ]  # fmt: skip
+            lessons = asked(stream, batch, chances, seed)
             if lessons:
                 learner.update(learner.version + 1, lessons)
                 snapshot = learner.snapshot()
@@ -73,21 +67,6 @@ def course(stream: Stream, factor: float, seed: int) -> Course:
         ours.close()
         naive.close()
     return done
-
-
-def tell(ledger: Ledger, by: Yardstick, view: View, batch: range, version: int) -> list[tuple[int, str]]:
-    signals = msgspec.structs.replace(by.told(by.measure(view)), yardstick=version)
-    tally = Tally(
-        topic="products", partition=0, first=batch[0], last=batch[-1], model=0, policy=POLICY, n=len(batch),
-        asked=0, chance=0.0, scale=1.0, outputs={}, signals=signals, at=1e9,
-    )  # fmt: skip
-    with ledger.transaction():
-        change = ledger.drift.add(tally)
-        ledger.traffic.add(tally)
-        if change is None:
-            return []
-        ledger.drift.react(change, arrivals=LASTS, batch=None, keep=0)
-        return [(batch.stop, change.signal)]
 
 
 def changing(stream: Stream, seed: int) -> str:
@@ -113,19 +92,21 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=Path("docs/drift.md"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--feeds", nargs="+", default=FEEDS)
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # more do not help with networks this small
-    page, data, feeds = arguments.page.read_text(), arguments.data, arguments.feeds
-    streams = [(catalogue(seed), seed) for seed in arguments.seeds]
-    streams += [(followed(data, *feeds[:2], seed), seed) for seed in arguments.seeds]
-    change = [changing(stream, seed) for stream, seed in streams]
-    still = [standing(single(data, name, order)) for order in ("shuffled", "source") for name in feeds]
-    for name, rows in (("change", change), ("still", still)):
-        before, rest = page.split(f"<!-- {name}: begin -->\n")
-        table, after = rest.split(f"<!-- {name}: end -->")
-        heading = table.splitlines()[:2]
-        page = before + "\n".join([f"<!-- {name}: begin -->", *heading, *rows, f"<!-- {name}: end -->"]) + after
-    arguments.page.write_text(page)
+    data, feeds, seeds = arguments.data, arguments.feeds, arguments.seeds
+    streams = [(catalogue(seed), seed) for seed in seeds]
+    streams += [(followed(data, *feeds[:2], seed), seed) for seed in seeds]
+    turned = [(exchanged(seed, every), seed) for every in (3, 1) for seed in seeds]
+    if "change" in arguments.tables:
+        renew(arguments.page, "change", [changing(stream, seed) for stream, seed in streams])
+    if "forget" in arguments.tables:
+        rows = [forgetting(stream, seed, known=False) for stream, seed in streams]
+        renew(arguments.page, "forget", [*rows, *(forgetting(stream, seed, known=True) for stream, seed in turned)])
+    if "still" in arguments.tables:
+        orders = ("shuffled", "source")
+        renew(arguments.page, "still", [standing(single(data, name, one)) for one in orders for name in feeds])
 
 
 if __name__ == "__main__":

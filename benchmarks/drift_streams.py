@@ -30,6 +30,19 @@ def catalogue(seed: int) -> Stream:
     return Stream("catalogue", OUTPUTS, products[:-HELD], answers[:-HELD], PART, products[-HELD:], answers[-HELD:])
 
 
+def exchanged(seed: int, every: int) -> Stream:
+    """The same products on and on, but from then on every so many outputs are answered as the next of them was."""
+    entries = list(generate(2 * PART + HELD, seed=seed, drift_at=1.0))
+    products = [entry.product for entry in entries]
+    answers = np.array([[output in (entry.labels or ()) for output in OUTPUTS] for entry in entries])
+    places = np.arange(0, len(OUTPUTS), every)
+    answers[PART:, places] = answers[PART:, np.roll(places, 1)]
+    name = "every output" if every == 1 else f"one output in {every}"
+    return Stream(
+        f"{name} means another", OUTPUTS, products[:-HELD], answers[:-HELD], PART, products[-HELD:], answers[-HELD:]
+    )
+
+
 def followed(data: Path, first: str, second: str, seed: int) -> Stream:
     """A feed of other goods, with outputs of their own, takes the place of the first."""
     trial = Trial(policy="random", limit=PART, seed=seed)
