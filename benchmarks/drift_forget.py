@@ -72,8 +72,8 @@ def forgetting(stream: Stream, seed: int, *, known: bool) -> str:
             lessons, theirs = asked(stream, batch, chances, seed), goes_on.snapshot()
             alarms += audited(ledger, stream, batch, lessons, serving, budget.floor, seed)
             if alarms and first >= stream.change and not alarm:
-                alarm = f"{alarms[0][0] - stream.change:,} ({alarms[0][1]})"
-            if rival is None and first >= stream.change and (known or alarm):
+                alarm = f"after {alarms[0][0] - stream.change:,} ({alarms[0][1]})"
+            if rival is None and first + BATCH > stream.change and (known or alarm):
                 rival = Rival(Learner(stream.outputs, LearnerSettings(), seed=seed))
             elif rival is not None and lessons:
                 rival.meet(lessons, theirs, budget.floor)
@@ -87,11 +87,9 @@ def forgetting(stream: Stream, seed: int, *, known: bool) -> str:
         ledger.close()
     between = None if rival is None else per_arrival(rival.contrast, ALPHA)
     shown = "" if between is None else f"{between.estimate:+.3f} ({between.lower:+.3f} to {between.upper:+.3f})"
-    begun = f"by hand at 0; alarm: {alarm or 'none'}" if known else alarm or "never"
+    begun = f"by hand at 0{alarm and '; alarm ' + alarm}" if known else alarm or "never"
     seen = 0 if rival is None else rival.contrast.answers
-    return (
-        "| " + " | ".join([stream.name, str(seed), begun, promoted or f"no, {seen:,} answers", shown, *reached]) + " |"
-    )
+    return "| " + " | ".join([stream.name, str(seed), begun, promoted or f"no, of {seen:,}", shown, *reached]) + " |"
 
 
 def audited(
