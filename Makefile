@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-gains bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput clean
+.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-gains bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput bench-snapshots clean
 .DEFAULT_GOAL := help
 
 help:
@@ -50,7 +50,7 @@ kafka: $(VENV)/.checked
 	$(BIN)/python tests/broker/run.py
 
 DATA ?= ../shared/data
-bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-gains bench-drift bench-unlabelled bench-throughput
+bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-gains bench-drift bench-unlabelled bench-throughput bench-snapshots
 
 # Kafka's part needs a broker: `make kafka` in another terminal.
 bench-exactly-once: $(VENV)/.checked
@@ -84,6 +84,9 @@ bench-unlabelled: $(VENV)/.benched
 
 bench-throughput: $(VENV)/.benched
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/throughput.py
+
+bench-snapshots: $(VENV)/.checked
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/snapshots.py $(DATA)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -33,8 +33,12 @@ def told(after: Snapshot, before: Snapshot | None = None) -> tuple[Ours, Arrays]
         return figures, {**_arrays(after), "ids": _ids(after), "seen": after.seen, **tables}
     known = _arrays(before)
     arrays = {name: value for name, value in _arrays(after).items() if not _same(value, known[name])}
-    for name, then, now in (("ids", _ids(before), _ids(after)), ("seen", before.seen, after.seen)):
-        arrays.update(_rows(name, np.flatnonzero(_differ(then, now[: len(then)])), now, len(then)))
+    old, moved = len(before.seen), np.zeros(0, np.int64)
+    if after.places is not before.places:  # otherwise rows were only gained
+        moved = np.flatnonzero(_differ(_ids(before), _ids(after)[:old]))
+    if len(moved) or len(after.seen) > old:
+        arrays.update(_rows("ids", moved, _ids(after), old))
+    arrays.update(_rows("seen", np.flatnonzero(_differ(before.seen, after.seen[:old])), after.seen, old))
     arrays.update(_table_rows(before, after))
     return figures, arrays
 
