@@ -5,16 +5,18 @@ from contextlib import suppress
 from typing import Any, Final
 
 from kafka import ConsumerGroupMetadata, KafkaProducer, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
 from models.records import Outgoing, Position
 from producers.connection import Connection, Watchdog, abandon, fault, faults, made
-from producers.port import DeliveryFailed
+from producers.port import DeliveryFailed, Fenced
 from producers.provision import MAX_BATCH
 from producers.topics import MAX_RECORD, Topic, check
 
 CLOSING: Final = 3.0
 """Seconds that a client gets to leave in peace."""
+
+FENCED: Final = (ProducerFencedError, InvalidProducerEpochError)
 
 
 class KafkaWriter:
@@ -85,7 +87,7 @@ class KafkaWriter:
             self._watchdog.call(lambda: self._transact(records, offsets, metadata), self._connection.patience)
         except (KafkaError, OSError, ValueError, TypeError, AssertionError, RuntimeError, LookupError) as error:
             self._broken = str(fault("a publish", error))
-            raise DeliveryFailed(self._broken) from error
+            raise (Fenced if isinstance(error, FENCED) else DeliveryFailed)(self._broken) from error
         except DeliveryFailed as error:
             self._broken = str(error)
             raise
@@ -107,7 +109,8 @@ class KafkaWriter:
         # The client may report a commit whose records all failed; only the futures tell.
         for record, future in zip(records, sent, strict=True):
             if not future.succeeded():
-                raise DeliveryFailed(f"Kafka did not take a record for {record.topic!r}: {future.exception}")
+                kind = Fenced if isinstance(future.exception, FENCED) else DeliveryFailed
+                raise kind(f"Kafka did not take a record for {record.topic!r}: {future.exception}")
         if offsets:
             producer.send_offsets_to_transaction(offsets, metadata)
         producer.commit_transaction()

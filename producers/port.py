@@ -6,7 +6,7 @@ from typing import Protocol
 from models.faults import LogRefused, LogUnavailable
 from models.records import Outgoing, Position
 
-__all__ = ["DeliveryFailed", "LogRefused", "LogUnavailable", "Producer", "RecordRefused"]
+__all__ = ["DeliveryFailed", "Fenced", "LogRefused", "LogUnavailable", "Producer", "RecordRefused"]
 
 
 class DeliveryFailed(Exception):
@@ -14,6 +14,10 @@ class DeliveryFailed(Exception):
 
     Both clients must be dropped and opened again: the group's past, as the log has it, then says which it was.
     """
+
+
+class Fenced(DeliveryFailed):
+    """The same, since another writer has opened under this one's name, or the log gave this one up."""
 
 
 class RecordRefused(Exception):
@@ -29,7 +33,7 @@ class Producer(Protocol):
         `past` None publishes records alone. There is no other way to commit a position.
 
         Raises:
-            DeliveryFailed: nothing of it, or an unknown outcome; never a part of it.
+            DeliveryFailed: nothing of it, or an unknown outcome; never a part of it. Fenced if that is why.
             LogRefused: nothing of it; the log cannot be written until somebody changes something.
             RecordRefused: nothing of it; one record is too large, without the key it needs, or for no topic we know.
 

@@ -7,60 +7,30 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
 from prometheus_client import CollectorRegistry
 
 from consumers.kafka import KafkaReader
 from consumers.port import Consumer
 from consumers.sqlite import SqliteReader
-from models.policies import policy_named
 from models.records import Position
+from models.shipping import Receiver, Shipper
 from producers.connection import Connection
 from producers.kafka import KafkaWriter
 from producers.port import Producer
 from producers.provision import provision
 from producers.sqlite import FILE, SqliteWriter
 from producers.topics import Topic, topics
-from service.allowance import Allowance
-from service.checkpoints import fingerprint
-from service.deciding import Asking
-from service.encoders import Encoders
+from service.halves import learning_half, scoring_half
 from service.http import Health
-from service.keeping import Every, Keeper
-from service.learners import encoders_of, restored, rivals_of
-from service.learning import LearningHalf
+from service.keeping import Every
+from service.kinds import roots_of
+from service.learners import device_of, encoders_of
 from service.ledger import Ledger
-from service.loop import Both, BothLog
 from service.metrics import Metrics
-from service.outputs import outputs_of, settle_outputs
-from service.promotion import heed, served
-from service.reacting import reaction_of
-from service.room import room_for
-from service.scoring import ScoringHalf
-from service.secret import key_of
+from service.roles import Both, BothLog, Learner, LearningLog, Scorer, ScoringLog
 from service.settings import Settings
-from service.stopping import Targets
 
-log = structlog.get_logger("assembly")
-
-DAY = 86_400.0
 LEARNER_READS = ("queries", "labels", "tallies")
-
-
-def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:
-    """The rule by which arrivals are asked about."""
-    asking = settings.asking
-    return Asking(
-        policy=policy_named(asking.policy, damping=asking.damping),
-        unit=asking.unit,
-        share=asking.share,
-        p_min=asking.floor,
-        eta=asking.eta,
-        key=key_of(settings, make=make_key),
-        stream=settings.stream,
-        expires=asking.expires_days * DAY,
-        output_shares=asking.output_shares,
-    )
 
 
 def make_both(settings: Settings, registry: CollectorRegistry, *, patience: float = 120.0) -> Both:
@@ -82,76 +52,38 @@ def make_both(settings: Settings, registry: CollectorRegistry, *, patience: floa
     return Both(scoring=scoring, learning=learning, health=health, metrics=metrics)
 
 
-def scoring_half(settings: Settings, encoders: Encoders, metrics: Metrics, *, make_key: bool) -> ScoringHalf:
-    """The scoring half, which waits for a model."""
-    return ScoringHalf(
-        asking=asking_of(settings, make_key=make_key),
-        watch=settings.drift.watch,
-        encoders=encoders,
+def make_scorer(settings: Settings, registry: CollectorRegistry, *, patience: float = 120.0) -> Scorer:
+    """`askance score`, which waits for a model.
+
+    Raises:
+        Misconfigured: says what to do; there is no secret of the draws, above all.
+
+    """
+    metrics = Metrics(registry, version=version("askance"))
+    return Scorer(
+        half=scoring_half(settings, encoders_of(settings), metrics, make_key=False),
+        receiver=Receiver(device=device_of(settings), roots=roots_of(settings.model)),
+        health=Health(time.monotonic, patience=patience, parts=("snapshot", "log")),
         metrics=metrics,
-        batch=settings.log.batch,
-        wait=settings.log.wait_seconds,
-        max_bytes=settings.log.max_bytes,
     )
 
 
-def learning_half(
-    settings: Settings, encoders: Encoders, metrics: Metrics, health: Health, *, wait: float = 0.0
-) -> LearningHalf:
-    """The learning half as its ledger has it; `wait` is how long a turn waits for answers, in seconds."""
-    outputs = outputs_of(settings)
-    max_bytes = room_for(outputs, settings.log.max_bytes)
-    ledger = Ledger(settings.data_dir)
-    try:
-        ledger.belong_to(log_of(settings))
-        settle_outputs(ledger, outputs, settings.learning.confirm_removed)
-        rivals = rivals_of(settings, encoders)
-        with ledger.transaction():
-            ledger.challenges.configure(rivals.configured)
-        heed(ledger, rivals.configured, savings=settings.savings.enabled, now=time.time())
-        learner, checkpoint, batches = restored(settings, ledger, encoders)
-        log.info(
-            "restored", model=learner.version, checkpoint=checkpoint, batches=batches, outputs=len(learner.outputs)
-        )
-        serves = served(ledger, rivals.configured)[-1]
-        for _ in rivals.settle(ledger):
-            pass
-        metrics.name(learner.outputs)
-        health.ready("model")
-        targets = Targets(**settings.targets.model_dump())
-        return LearningHalf(
-            ledger=ledger,
-            learner=learner,
-            recipe=serves,
-            rivals=rivals,
-            savings=settings.savings.enabled,
-            snapshot=learner.snapshot(),
-            made_at=time.time(),
-            share=settings.asking.share,
-            floor=settings.asking.floor,
-            allowance=Allowance(settings.asking.labels_per_hour, settings.asking.carry_over_hours),
-            targets=targets,
-            finished=frozenset(targets.finished(ledger.evidence)),
-            reaction=reaction_of(settings.drift),
-            annotators=settings.learning.annotators_per_query,
-            batch=settings.learning.batch,
-            wait=wait,
-            max_bytes=max_bytes,
-            keeper=Keeper(
-                directory=settings.data_dir / "checkpoints",
-                settings=fingerprint(*serves),
-                kept=settings.learning.checkpoints_kept,
-                every=Every(settings.learning.checkpoint_seconds),
-                batch=checkpoint if not batches else None,
-            ),
-            metrics=metrics,
-            health=health,
-            expiry=Every(10.0),
-            display=Every(1.0),
-        )
-    except BaseException:
-        ledger.close()
-        raise
+def make_learner(settings: Settings, registry: CollectorRegistry, *, patience: float = 120.0) -> Learner:
+    """Bring `askance learn` to where it stopped, or to its beginning.
+
+    Raises:
+        Misconfigured, LedgerUnusable, BadFeed: each says what to do.
+
+    """
+    metrics = Metrics(registry, version=version("askance"))
+    health = Health(time.monotonic, patience=patience)
+    return Learner(
+        half=learning_half(settings, encoders_of(settings), metrics, health, wait=settings.log.wait_seconds),
+        shipper=Shipper(),
+        every=Every(settings.learning.snapshot_seconds),
+        health=health,
+        metrics=metrics,
+    )
 
 
 class Clients(NamedTuple):
@@ -159,13 +91,6 @@ class Clients(NamedTuple):
 
     read: Callable[[tuple[str, ...], str, Position | None], Consumer]  # topics, group, own start or the group's
     write: Callable[[str], Producer]  # name of the writer, one live process each
-
-
-def log_of(settings: Settings) -> str:
-    """Name of the log, whatever address it has."""
-    if not settings.kafka.bootstrap:
-        return "the embedded log"
-    return f"Kafka, topics {settings.log.prefix}products ..."
 
 
 def clients(settings: Settings) -> Clients:
@@ -225,5 +150,33 @@ def open_both(settings: Settings, ledger: Ledger) -> Callable[[], BothLog]:
             answers = reach.read(LEARNER_READS, learner, ledger.position(learner))
             so_far.pop_all()
         return BothLog(products=products, answers=answers, producer=producer)
+
+    return opened
+
+
+def open_scorer(settings: Settings) -> Callable[[], ScoringLog]:
+    """How `askance score` opens its log: snapshots from their beginning, products in its group."""
+    reach, group = clients(settings), settings.kafka.group
+
+    def opened() -> ScoringLog:
+        with ExitStack() as so_far:
+            producer = so_far.enter_context(closing(reach.write(f"{settings.stream}-{settings.kafka.instance}")))
+            snapshots = reach.read(("snapshots",), f"{group}-scorers", Position(group=f"{group}-scorers"))
+            so_far.pop_all()
+        return ScoringLog(snapshots=snapshots, producer=producer, join=lambda: reach.read(("products",), group, None))
+
+    return opened
+
+
+def open_learner(settings: Settings, ledger: Ledger) -> Callable[[], LearningLog]:
+    """How `askance learn` opens its log: under one name for all learners of the stream, so that one can write."""
+    reach, group = clients(settings), f"{settings.kafka.group}-learner"
+
+    def opened() -> LearningLog:
+        with ExitStack() as so_far:
+            producer = so_far.enter_context(closing(reach.write(f"{settings.stream}/learner")))
+            answers = reach.read(LEARNER_READS, group, ledger.position(group))
+            so_far.pop_all()
+        return LearningLog(answers=answers, producer=producer)
 
     return opened

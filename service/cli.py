@@ -4,20 +4,21 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Annotated, Any, NoReturn
 
 import structlog
 import typer
+from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.markup import escape
 
 from models.faults import LogRefused, LogUnavailable
 from producers.port import DeliveryFailed, RecordRefused
 from service.feeds import BadFeed
-from service.http import AddressRefused, Endpoints, application
+from service.http import AddressRefused, Endpoints, Health, application
 from service.ledger_file import LedgerUnusable
 from service.settings import Misconfigured, Settings, as_plain, read_settings
 
@@ -87,6 +88,17 @@ def stopping() -> Iterator[Event]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def listening(settings: Settings, health: Health, registry: CollectorRegistry) -> Iterator[None]:
+    """Serve health and metrics meanwhile, if that is wanted."""
+    if not settings.http.enabled:
+        yield
+        return
+    with Endpoints(application(health, registry), host=settings.http.host, port=settings.http.port) as endpoints:
+        structlog.get_logger("askance").info("listening", host=endpoints.host, port=endpoints.port)
+        yield
+
+
 @app.command()
 def run(
     outputs: Outputs = None,
@@ -105,33 +117,89 @@ def run(
 
         askance run --config askance.toml --kafka broker:9092
     """
-    from prometheus_client import CollectorRegistry
-
     from service.assembly import make_both, open_both
     from service.logs import configure
     from service.loop import run as serve
 
     settings = settings_from(config, data_dir=data_dir, kafka=kafka, outputs=outputs, sets=sets)
     configure()
-    log = structlog.get_logger("askance")
-    registry = CollectorRegistry()
+    log, registry = structlog.get_logger("askance"), CollectorRegistry()
     with stopping() as stop:
-        service = make_both(settings, registry)
-        try:
-            endpoints = None
-            if settings.http.enabled:
-                endpoints = Endpoints(
-                    application(service.health, registry), host=settings.http.host, port=settings.http.port
-                )
-                endpoints.__enter__()
-                log.info("listening", host=endpoints.host, port=endpoints.port)
-            log.info("started", settings=as_plain(settings) | {"outputs": len(service.learning.learner.outputs)})
-            serve(service, open_both(settings, service.learning.ledger), stop)
-            log.info("stopped", model=service.learning.learner.version, **service.learning.ledger.balance())
-        finally:
-            service.learning.ledger.close()
-            if endpoints is not None:
-                endpoints.stop()
+        role = make_both(settings, registry)
+        half = role.learning
+        with closing(half.ledger), listening(settings, role.health, registry):
+            log.info("started", role="run", settings=as_plain(settings) | {"outputs": len(half.learner.outputs)})
+            serve(role, open_both(settings, half.ledger), stop)
+            log.info("stopped", model=half.learner.version, **half.ledger.balance())
+
+
+@app.command()
+def score(
+    config: Config = None,
+    data_dir: DataDir = None,
+    kafka: Kafka = None,
+    sets: Sets = None,
+) -> None:
+    """Score and ask, until stopped, with the model that `askance learn` sends: any number of processes share the feed.
+
+    Each needs a name of its own (`kafka.instance`) and the same secret of the draws (`asking.seed`). It begins when a
+    model is there, and goes on with the last one while the learner is away. SIGTERM or Ctrl-C finishes the batch,
+    commits and ends.
+
+    Examples:
+
+        askance score --config askance.toml --set kafka.instance=1
+
+        askance score --kafka broker:9092 --set asking.seed=SECRET
+    """
+    from service.assembly import make_scorer, open_scorer
+    from service.logs import configure
+    from service.loop import run as serve
+
+    settings = settings_from(config, data_dir=data_dir, kafka=kafka, sets=sets)
+    configure()
+    log, registry = structlog.get_logger("askance"), CollectorRegistry()
+    with stopping() as stop:
+        role = make_scorer(settings, registry)
+        with listening(settings, role.health, registry):
+            log.info("started", role="score", settings=as_plain(settings))
+            serve(role, open_scorer(settings), stop)
+            log.info("stopped", model=role.health.model().get("version"))
+
+
+@app.command()
+def learn(
+    outputs: Outputs = None,
+    config: Config = None,
+    data_dir: DataDir = None,
+    kafka: Kafka = None,
+    sets: Sets = None,
+) -> None:
+    """Learn from the answers, until stopped, and send the model to every `askance score`: one process for a stream.
+
+    A second one on another machine shuts the first out, which then ends with 1. SIGTERM or Ctrl-C finishes the batch,
+    commits, writes a checkpoint and ends.
+
+    Examples:
+
+        askance learn --outputs shop.outputs.json
+
+        askance learn --config askance.toml --kafka broker:9092
+    """
+    from service.assembly import make_learner, open_learner
+    from service.logs import configure
+    from service.loop import run as serve
+
+    settings = settings_from(config, data_dir=data_dir, kafka=kafka, outputs=outputs, sets=sets)
+    configure()
+    log, registry = structlog.get_logger("askance"), CollectorRegistry()
+    with stopping() as stop:
+        role = make_learner(settings, registry)
+        half = role.half
+        with closing(half.ledger), listening(settings, role.health, registry):
+            log.info("started", role="learn", settings=as_plain(settings) | {"outputs": len(half.learner.outputs)})
+            serve(role, open_learner(settings, half.ledger), stop)
+            log.info("stopped", model=half.learner.version, **half.ledger.balance())
 
 
 @app.command("config")

@@ -87,9 +87,10 @@ def audit_log(
 
         askance audit
     """
-    from service.assembly import asking_of, clients
+    from service.assembly import clients
     from service.audit import audit
     from service.cli_trials import bar
+    from service.halves import asking_of
 
     settings = settings_from(config, data_dir=data_dir, kafka=kafka, sets=sets)
     asking = asking_of(settings)

@@ -15,11 +15,12 @@ from rich.table import Table
 from models.coding import read
 from models.messages import Prediction
 from service.annotators import annotate
-from service.assembly import asking_of, clients, make_both, open_both
+from service.assembly import clients, make_both, open_both
 from service.audit import Audited, audit
 from service.catalogue import OUTPUTS, generate
 from service.crowd import Crowd, Habits
 from service.feeds import Entry
+from service.halves import asking_of
 from service.learners import encoders_of, rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run as serve

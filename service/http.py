@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Self
 
@@ -42,6 +43,7 @@ class Health:
         self._patience = patience
         self._waiting = dict.fromkeys(parts, "starting")
         self._turn: float | None = None
+        self._model: tuple[int, float] | None = None
         self._lock = threading.Lock()
 
     def turned(self) -> None:
@@ -57,6 +59,15 @@ class Health:
         """Say that `part` is not ready and why."""
         with self._lock:
             self._waiting[part] = why
+
+    def serving(self, version: int, made_at: float) -> None:
+        """Say which model is served, and when, in seconds since 1970, the learner said that it is the newest."""
+        self._model = (version, made_at)
+
+    def model(self) -> dict[str, float]:
+        """The model that is served and the seconds since it was said to be the newest; empty before the first."""
+        model = self._model
+        return {} if model is None else {"version": model[0], "age_seconds": round(time.time() - model[1], 3)}
 
     def drain(self) -> None:
         """Say that the process is about to stop."""
@@ -98,7 +109,10 @@ def application(health: Health, registry: CollectorRegistry, routes: Sequence[Ba
 
     def readyz(_: Request) -> Response:
         missing = health.missing()
-        return JSONResponse({"ready": not missing, "waiting_for": missing}, 503 if missing else 200)
+        said = {"ready": not missing, "waiting_for": missing}
+        if model := health.model():
+            said["model"] = model
+        return JSONResponse(said, 503 if missing else 200)
 
     def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))

@@ -28,6 +28,16 @@ def new_learner(
     return RiverLearner(outputs, settings, make=make, seed=seed, roots=(root,))
 
 
+def roots_of(settings: LearnerSettings) -> tuple[str, ...]:
+    """The top-level packages whose classes a snapshot of the model may hold, besides river and numpy.
+
+    Raises:
+        Misconfigured: the river classifier cannot be had.
+
+    """
+    return (maker_of(settings.river_classifier)[1],) if settings.kind == "river" else ()
+
+
 def _taught(classifier: Classifier) -> bytes:
     classifier.learn_one({0: 1.0, 1: 0.5}, {"yes": True, "no": False})
     return packed(classifier)

@@ -12,6 +12,7 @@ import structlog
 
 from consumers.port import Consumer
 from models.port import Learning, Serving
+from models.shipping import Orders
 from producers.port import Producer
 from service.allowance import Allowance
 from service.checkpoints import catch_up, fingerprint
@@ -21,7 +22,6 @@ from service.learn import learn
 from service.ledger import Ledger
 from service.logs import learnt as describe_learnt
 from service.metrics import Metrics
-from service.orders import Orders
 from service.promotion import heed, served
 from service.reacting import Reaction
 from service.reading import at_end

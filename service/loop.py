@@ -1,22 +1,21 @@
-"""The main path: turn after turn until told to stop, whatever the log does. What a turn is, the role says."""
+"""The main path: turn after turn until told to stop, whatever the log does. What a turn is, the role says.
+
+The roles are in `service/roles.py`, made of the two halves, `service/scoring.py` and `service/learning.py`.
+"""
 
 import random
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from threading import Event
 from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from consumers.port import Consumer
 from models.faults import LogUnavailable
-from producers.port import DeliveryFailed, Producer
+from producers.port import DeliveryFailed
 from service.http import Health
-from service.learning import LearningHalf, keep, learn_turn, orders_of, send_what_is_left
 from service.metrics import Metrics
-from service.scoring import ScoringHalf, score_turn, serve
 
 log = structlog.get_logger("loop")
 
@@ -75,41 +74,6 @@ def run(role: Role[Log], open_log: Callable[[], Log], stop: Event) -> None:
             pause = min(2 * pause, LONGEST_PAUSE)
     role.health.drain()
     role.end()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BothLog:
-    """The log as both halves in one process use it."""
-
-    products: Consumer
-    answers: Consumer  # reads queries, labels and tallies from where the ledger stands
-    producer: Producer
-
-    def close(self) -> None:
-        for client in (self.products, self.answers, self.producer):
-            client.close()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Both:
-    """`askance run`: products are scored, answers are learnt from, in turns; the model is handed over in memory."""
-
-    scoring: ScoringHalf
-    learning: LearningHalf
-    health: Health
-    metrics: Metrics
-
-    def begin(self, log_now: BothLog, /) -> None:
-        send_what_is_left(self.learning.ledger, log_now.answers, log_now.producer)
-
-    def turn(self, log_now: BothLog, /) -> None:
-        serve(self.scoring, self.learning.snapshot, orders_of(self.learning))
-        score_turn(self.scoring, log_now.products, log_now.producer)
-        learn_turn(self.learning, log_now.answers, log_now.producer)
-        self.metrics.lag({**log_now.products.lag(), **log_now.answers.lag()})
-
-    def end(self) -> None:
-        keep(self.learning)
 
 
 def _rest(seconds: float, health: Health, stop: Event) -> None:

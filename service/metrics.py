@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
+from models.arrivals import Ignored
 from models.messages import Reason
 from service.distribution import Distribution
 from service.learn import Learnt
@@ -58,6 +59,7 @@ class Metrics:
         self._lagging: set[tuple[str, str]] = set()
         self._seen = self._asked = 0.0
         self._embedded = dict.fromkeys(EMBEDDED, 0)
+        self._ignored = dict.fromkeys(Ignored, 0)
 
     def name(self, outputs: Sequence[str]) -> None:
         """Give the model's outputs labels of their own, as long as there are no more than MAX_OUTPUTS."""
@@ -137,6 +139,21 @@ class Metrics:
         """Take in which model serves from now on and the unix time at which it was made."""
         self._gauges["askance_model_version"].set(version)
         self._gauges["askance_model_timestamp_seconds"].set(made_at)
+
+    def shipped(self, size: int) -> None:
+        """Take in a shipment of so many bytes to scorers."""
+        self._count(1, "askance_snapshots_shipped_total")
+        self._count(size, "askance_snapshot_bytes_total")
+
+    def taken(self) -> None:
+        """Take in that a model, or a word about it, has come from the learner."""
+        self._count(1, "askance_snapshots_taken_total")
+
+    def ignored(self, parts: Mapping[Ignored, int]) -> None:
+        """Take in how many parts of snapshots were ever ignored, by reason."""
+        for reason, total in parts.items():
+            self._count(total - self._ignored[reason], "askance_snapshot_parts_ignored_total", reason.value)
+            self._ignored[reason] = total
 
     def evaluated(self, section: Section, waiting: int) -> None:
         """Take in the figures of the newest epoch and how many arrivals wait; outputs without a label are left out."""

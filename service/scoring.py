@@ -11,13 +11,13 @@ import structlog
 
 from consumers.port import Consumer
 from models.port import Serving
+from models.shipping import Orders
 from models.watched import Yardstick
 from producers.port import Producer
 from service.deciding import Asking
 from service.encoders import Encoders
 from service.logs import scored as describe_scored
 from service.metrics import Metrics
-from service.orders import Orders
 from service.room import room_for
 from service.score import score
 

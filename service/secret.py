@@ -23,7 +23,10 @@ def key_of(settings: Settings, *, make: bool) -> bytes:
             _make_seed(path)
         seed = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"asking.seed: not given, and {path} cannot be used ({error})") from error
+        raise Misconfigured(
+            f"asking.seed: not given, and {path} cannot be used ({error}); the draws need one secret, the same in "
+            "every process of the stream: set asking.seed (ASKANCE_ASKING__SEED), or put the file there"
+        ) from error
     if not seed:
         raise Misconfigured(f"asking.seed: not given, and {path} is empty; bring it back, or remove it for a new one")
     return hashlib.blake2b(seed.encode(), digest_size=32).digest()

@@ -2,6 +2,7 @@
 
 from typing import Final, Literal, NamedTuple
 
+from models.arrivals import Ignored
 from models.joining import Outcome
 from models.messages import Reason
 from service.stopping import Cause
@@ -103,6 +104,16 @@ SERIES: Final = (
     Series("askance_optimiser_steps_total", "counter", "Optimiser steps taken", (), _STARTED),
     Series("askance_model_version", "gauge", "Version of the model that serves", (), _STARTED),
     Series("askance_model_timestamp_seconds", "gauge", "Unix time at which that model was made", (), _STARTED),
+    Series("askance_snapshots_shipped_total", "counter", "Shipments of the model, or of a word about it", (), _STARTED),
+    Series("askance_snapshot_bytes_total", "counter", "Bytes of those shipments", (), _STARTED),
+    Series("askance_snapshots_taken_total", "counter", "Shipments that this scorer took in", (), _STARTED),
+    Series(
+        "askance_snapshot_parts_ignored_total",
+        "counter",
+        "Parts of shipments that this scorer could not use, by reason",
+        ("reason",),
+        _each(tuple(Ignored)),
+    ),
     Series("askance_learner_version", "gauge", "Version of the model that learns", (), _STARTED),
     Series("askance_checkpoint_duration_seconds", "histogram", "Time to write a checkpoint", (), _STARTED, DURATIONS),
     Series("askance_checkpoint_timestamp_seconds", "gauge", "Unix time of the newest good checkpoint", (), _STARTED),

@@ -12,10 +12,11 @@ from models.chance import query_id
 from models.coding import encode
 from models.messages import Label, Product
 from models.records import Outgoing
-from service.assembly import asking_of, clients, make_both, open_both
+from service.assembly import clients, make_both, open_both
 from service.audit import audit
 from service.challenges import Kind, Outcome, Wish
 from service.cli import main
+from service.halves import asking_of
 from service.learners import beside, configured, encoders_of, rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run

@@ -9,8 +9,9 @@ from prometheus_client import CollectorRegistry
 from models.coding import decode, encode
 from models.messages import Prediction, Product, Tally
 from models.records import Outgoing
-from service.assembly import asking_of, clients, make_both, open_both
+from service.assembly import clients, make_both, open_both
 from service.audit import audit
+from service.halves import asking_of
 from service.learners import encoders_of, rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run

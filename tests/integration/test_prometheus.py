@@ -102,6 +102,7 @@ def fed():
             policy="iwal",
             target=0.1,
             scale=1.0,
+            output_scales={},
             seconds={"decode": 0.002},
         )
     )
@@ -223,6 +224,10 @@ TIMELINES = {
         'askance_batch_records_sum{job="askance",instance="a",step="score"}': "0+100x60",
     },
     "AskanceCheckpointFails": {'askance_checkpoint_failures_total{job="askance",instance="a"}': "0+1x60"},
+    "AskanceLearnerAway": {
+        'askance_model_timestamp_seconds{job="askance",instance="a"}': "0x20",
+        'askance_snapshots_taken_total{job="askance",instance="a"}': "5x20",
+    },
 }
 QUIET = {
     "AskanceLedgerUnbalanced": {
@@ -240,6 +245,10 @@ QUIET = {
         'askance_batch_records_sum{job="askance",instance="a",step="score"}': "0+100x60",
     },
     "AskanceCheckpointFails": {'askance_checkpoint_failures_total{job="askance",instance="a"}': "3x60"},
+    "AskanceLearnerAway": {  # `askance run` makes its own models, however seldom
+        'askance_model_timestamp_seconds{job="askance",instance="a"}': "0x60",
+        'askance_snapshots_taken_total{job="askance",instance="a"}': "0x60",
+    },
 }
 
 

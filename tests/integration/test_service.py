@@ -22,8 +22,9 @@ from models.messages import Label, Prediction, Product, Query, Rejection
 from models.records import Outgoing, Position
 from producers.port import DeliveryFailed
 from producers.sqlite import FILE
-from service.assembly import asking_of, clients, make_both, open_both
+from service.assembly import clients, make_both, open_both
 from service.audit import audit
+from service.halves import asking_of
 from service.learners import encoders_of, rebuilt, restored
 from service.ledger import Ledger
 from service.loop import run

@@ -11,7 +11,7 @@ from models.messages import Product
 from models.policies import POLICIES, policy_named
 from models.view import View
 from service.asking_settings import Policy
-from service.assembly import asking_of
+from service.halves import asking_of
 from service.settings import read_settings
 
 SMALL = LearnerSettings(bits=10, width=4, sketch=4, hidden=4, members=2)
