@@ -44,10 +44,9 @@ class Shop:
             for n in range(NUMBER)
         ]
         self.writer.publish([*products, Outgoing("products", b"bad", b"\xc1")], None)
-        reader = SqliteReader(folder / FILE, topics=("products",), group="askance")
-        self.records = reader.poll(1000, 0.0)
-        self.past = reader.position()
-        reader.close()
+        self.reader = SqliteReader(folder / FILE, topics=("products",), group="askance")
+        self.records = self.reader.poll(1000, 0.0)
+        self.past = self.reader.position()
 
     def scored(self, **changes):
         asking = dataclasses.replace(ASKING, **changes)
@@ -70,6 +69,7 @@ class Shop:
 def shop(tmp_path):
     shop = Shop(tmp_path)
     yield shop
+    shop.reader.close()
     shop.writer.close()
 
 
