@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final, Self
+from functools import cached_property, lru_cache
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.hashing import Words, mix
+from models.hashing import GOLDEN, Words, mix
 from models.messages import Product
 from models.text import Codes, code_points, is_letter
 
@@ -35,11 +35,12 @@ class _Kind:
     PRICE: Final = (np.uint64(5), 0.5)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Features:
     """The features of n products, one after the other: product i has `ids[offsets[i]:offsets[i + 1]]`.
 
-    Ids of one product are distinct and ascending; its values have length one (none for a product without any).
+    Ids of one product are distinct and ascending; its values have length one (none for a product without any). What
+    several models need to know of the same products is worked out once and kept as long as they are.
     """
 
     ids: NDArray[np.int64]
@@ -49,6 +50,21 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    @cached_property
+    def owners(self) -> NDArray[np.int64]:
+        """The product of each feature."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    @cached_property
+    def hashes(self) -> Words:
+        """Of each id, well mixed."""
+        return mix(self.ids.astype(np.uint64) + GOLDEN)
+
+    @cached_property
+    def kept(self) -> dict[object, Any]:
+        """What else was worked out of them, by whoever did it."""
+        return {}
 
     def take(self, rows: NDArray[np.int64] | Sequence[int]) -> "Features":
         """The features of some of the products, in the order given."""

@@ -33,6 +33,8 @@ class Names:
         units = np.rint(values * np.sqrt(values) * _UNITS)
         shape = (len(outputs), len(self._ids))
         self._units = csr_array((units, columns, features.offsets), shape=shape).T.tocsr()
+        self._known = np.zeros(1 << bits, np.bool_)
+        self._known[self._ids] = True
         self._whole = np.maximum(np.asarray(self._units.sum(axis=0)), 1.0)
 
     def likeness(self, features: Features) -> Floats:
@@ -41,11 +43,15 @@ class Names:
         Features count by their weight to the power of 1.5, between the mild and the strong: words most, pairs of
         words less; beginnings, ends and middles of words, in titles and brands, make a plural like its singular.
         """
-        if not len(self._ids):
-            return np.zeros((len(features), len(self._whole)), np.float32)
-        places = np.minimum(np.searchsorted(self._ids, features.ids), len(self._ids) - 1)
-        found = self._ids[places] == features.ids
-        offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(found)))[features.offsets]
-        said = csr_array((np.ones(offsets[-1]), places[found], offsets), shape=(len(features), len(self._ids)))
+        if self not in features.kept:
+            features.kept[self] = self._likeness(features)
+        likeness: Floats = features.kept[self]
+        return likeness
+
+    def _likeness(self, features: Features) -> Floats:
+        found = np.flatnonzero(self._known.take(features.ids))
+        columns = np.searchsorted(self._ids, features.ids.take(found))
+        offsets = np.searchsorted(found, features.offsets)
+        said = csr_array((np.ones(len(found)), columns, offsets), shape=(len(features), len(self._ids)))
         likeness: Floats = ((said @ self._units).toarray() / self._whole).astype(np.float32)
         return likeness

@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.nn.functional import gelu
 
 from models.features import Features
-from models.hashing import GOLDEN, mix, normals
+from models.hashing import normals
 from models.table import Floats
 
 Parameters = dict[str, Tensor]
 TRUNK: Final = ("trunk", "trunk_shift", "factors")
 HEADS: Final = ("heads", "shift")  # parameters whose first axis is the outputs
+_HALF: Final = np.uint64(1 << 63)
 _SPREAD: Final = np.float32(0.5)  # standard deviation of fresh factors around one
 
 
@@ -64,11 +65,10 @@ def priors(outputs: Sequence[str], shape: Shape, *, seed: int, device: torch.dev
 
 def sketch(features: Features, values: Floats, width: int) -> Floats:
     """A fixed random projection (n, width) of the products, by hashed signs; entries of size one on average."""
-    n = len(features)
-    hashes = mix(features.ids.astype(np.uint64) + GOLDEN)
-    signed = np.where(hashes >> np.uint64(63), values, -values)
-    owners = np.repeat(np.arange(n), np.diff(features.offsets))
-    places = owners * width + (hashes % np.uint64(width)).astype(np.int64)
+    n, hashes = len(features), features.hashes
+    signed = np.where(hashes >= _HALF, values, -values)
+    within = hashes & np.uint64(width - 1) if width & (width - 1) == 0 else hashes % np.uint64(width)
+    places = features.owners * width + within.astype(np.int64)
     projected: Floats = (np.bincount(places, signed, n * width) * width**0.5).reshape(n, width).astype(np.float32)
     return projected
 

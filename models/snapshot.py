@@ -1,7 +1,7 @@
 """The model that serves: immutable, numbered, cheap to follow with the next."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from models.counts import Relevance
 from models.embeddings import directions
 from models.features import Features
 from models.names import Names
+from models.ready import Ready
 from models.table import Bag, Floats, Rows, extend, weigh
 
 
@@ -52,6 +53,10 @@ class Snapshot:
     mix: float
     spread: float
     scaling: platt.Scaling
+    ready: Ready = field(init=False, repr=False, compare=False)  # weights of the linear path, relevance in them
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ready", Ready(len(self.seen), self.linear.shape[1]))
 
     @property
     def bits(self) -> int:
@@ -61,9 +66,8 @@ class Snapshot:
     def members(self, features: Features) -> Floats:
         """Every member's probability of yes: (n, K, M). They are for asking; what to believe are the scores."""
         bag = weigh(features, self.places, self.rarity, self.absent)
-        rows, columns = np.unique(bag.rows, return_inverse=True)
-        linear = self._logits(features, bag, rows, columns)
-        embedded = bag.matrix(bag.values, columns, len(rows)) @ self.embedding[self.shelves[rows]]
+        linear = self._logits(features, bag)
+        embedded = bag.matrix(bag.values, self.shelves.take(bag.rows), len(self.embedding)) @ self.embedding
         sketched = network.sketch(features, bag.everything, self.sketch)
         with torch.inference_mode():
             said = network.logits(self.dense, self.prior, self._on(embedded), self._on(sketched), self._on(self.bias))
@@ -90,7 +94,7 @@ class Snapshot:
             lengths += np.maximum(1.0 - squares.sum(axis=1), 0.0)[:, None] * self.relevance.of(none, none[:, 0])
             lengths += np.float32(self.names_pace) * np.square(self.names.likeness(features))
         lengths += np.float32(self.encoder_scale**2 if features.embeddings.shape[1] else 0.0)
-        return self._logits(features, bag, rows, columns), lengths
+        return self._logits(features, bag), lengths
 
     def novelty(self, features: Features) -> NDArray[np.float64]:
         """Mean over a product's features of 1 / (1 + answered products that had it) (n,), by their squared weights.
@@ -109,15 +113,22 @@ class Snapshot:
         """Calibrated scores (n, K) for what the members said; an output ranks products as their pooled logit does."""
         return self.scaling.probabilities(platt.pooled(members))
 
-    def _logits(self, features: Features, bag: Bag, rows: Rows, columns: Rows) -> Floats:
+    def _logits(self, features: Features, bag: Bag) -> Floats:
         logits = np.tile(self.intercept, (len(bag.lengths), 1))
         if self.linear.shape[1]:
-            at = self.shelves[rows]
-            weights = self.linear[at] * self.relevance.of(self.yes[at], self.seen[rows])
-            logits += bag.matrix(bag.twice, columns, len(rows)) @ weights
+            weights = self._weights(bag.rows)
+            logits += bag.matrix(bag.twice, bag.rows, len(weights)) @ weights
             logits += directions(features.embeddings) * np.float32(self.encoder_scale) @ self.encoded
             logits += self.names.likeness(features) * self.named
         return logits
+
+    def _weights(self, rows: Rows) -> Floats:
+        """What the linear path multiplies each row by (R, K), right for these rows at least."""
+        missing = self.ready.missing(rows)
+        if len(missing):
+            at = self.shelves[missing]
+            self.ready.put(missing, self.linear[at] * self.relevance.of(self.yes[at], self.seen[missing]))
+        return self.ready.table
 
     def _on(self, values: Floats) -> Tensor:
         return torch.tensor(values, device=self.prior.device)  # copied, as in training

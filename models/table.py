@@ -136,19 +136,14 @@ class Bag:
 
 def weigh(features: Features, places: NDArray[np.int32], rarity: Floats, absent: float) -> Bag:
     """Look the features up and weigh them by rarity so that each product, unknown features included, has length one."""
-    rows = places[features.ids].astype(np.int64)
-    known = (rows >= 0) & (rows < len(rarity))
+    rows = places.take(features.ids)
+    known = np.flatnonzero((rows >= 0) & (rows < len(rarity)))
+    found = rows.take(known).astype(np.int64)
     weights = np.full(len(rows), absent, np.float32)
-    weights[known] = rarity[rows[known]]
+    weights[known] = rarity.take(found)
     values = features.values * weights
-    lengths = lengths_of(values, features.offsets)
-    values /= np.repeat(lengths, np.diff(features.offsets))
-    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(known, dtype=np.int64)))[features.offsets]
-    return Bag(rows[known], values[known], (values * weights)[known], offsets, values, lengths)
-
-
-def lengths_of(values: Floats, offsets: NDArray[np.int64]) -> Floats:
-    """Euclidean length of each product's values; 1 for a product without any."""
-    owners = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    squares = np.bincount(owners, values.astype(np.float64) ** 2, len(offsets) - 1)
-    return np.sqrt(np.where(squares > 1e-12, squares, 1.0)).astype(np.float32)
+    squares = np.bincount(features.owners, values.astype(np.float64) ** 2, len(features))
+    lengths = np.sqrt(np.where(squares > 1e-12, squares, 1.0)).astype(np.float32)  # 1 for a product without any
+    values /= lengths.take(features.owners)
+    offsets = np.searchsorted(known, features.offsets)
+    return Bag(found, values.take(known), (values * weights).take(known), offsets, values, lengths)

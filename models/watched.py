@@ -59,11 +59,10 @@ class Yardstick:
     def _unknown(self, features: Features) -> NDArray[np.float64]:
         if not isinstance(self.snapshot, Snapshot):
             return np.zeros(len(features))  # river's classifiers do not say what they know
-        places = self.snapshot.places[features.ids]
+        places = self.snapshot.places.take(features.ids)
         unknown = (places < 0) | (places >= len(self.snapshot.rarity))
-        owners = np.repeat(np.arange(len(features)), np.diff(features.offsets))
         mass = np.square(features.values, dtype=np.float64)
-        return np.bincount(owners, unknown * mass, len(features)).astype(np.float64)
+        return np.bincount(features.owners, unknown * mass, len(features)).astype(np.float64)
 
     def told(self, measured: NDArray[np.float64]) -> Signals:
         """What is measured of arrivals that follow each other, in blocks, as a part of a message of bounded size."""

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from models.features import featurise
 from models.messages import Product
 from models.snapshot import Shelf
 from models.table import Directory, weigh
+from shared.lessons import SMALL, product, taught
 
 
 def test_a_shelf_gives_back_every_row_as_it_was_put_last():
@@ -31,6 +34,15 @@ def test_what_was_read_from_a_shelf_stays_though_more_is_put():
 
     assert kept[0][kept[1]].tolist() == [[1.0]] * 3
     assert len(shelf.tables[0]) < 2_000
+
+
+def test_what_was_scored_before_changes_no_score():
+    some, more = (featurise([product(number) for number in each], bits=SMALL.bits) for each in (range(5), range(9)))
+    used, unused = taught(4).snapshot(), replace(taught(4).snapshot())
+    used.members(some)
+
+    assert np.array_equal(used.members(more), unused.members(more))
+    assert np.array_equal(used.members(more), used.members(more))
 
 
 def test_a_directory_keeps_the_row_of_a_feature():
