@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -17,6 +18,7 @@ from models.lessons import LearnerSettings
 from service.checkpoints import fingerprint, rebuild
 from service.encoders import Cached, Encoders, Kept, SentenceEncoder, whole
 from service.ledger import Ledger
+from service.ledger_file import FILE, SCHEMAS
 from service.metrics import Metrics
 from service.model_settings import ModelSettings
 from service.settings import Misconfigured, read_settings
@@ -204,15 +206,13 @@ def test_a_ledger_only_read_answers_what_it_holds_and_keeps_nothing(desk):
     assert desk.ledger.embeddings.kept("fickle", [b"b"]) == {}
 
 
-def test_a_ledger_of_before_there_were_encoders_is_brought_up_to_date(desk):
-    desk.ledger._sql.executescript(
-        "DROP TABLE embeddings; DROP TABLE stretches; ALTER TABLE queries DROP COLUMN stretch; PRAGMA user_version = 3"
-    )
-    desk.ledger.close()
-    desk.ledger = Ledger(desk.folder)
-    desk.ledger.embeddings.keep("fickle", {b"a": b"1"})
+def test_a_ledger_of_before_there_were_encoders_is_brought_up_to_date(tmp_path):
+    with closing(sqlite3.connect(tmp_path / FILE)) as before:
+        before.executescript("".join(SCHEMAS[:3]) + "PRAGMA user_version = 3")
 
-    assert desk.ledger.embeddings.kept("fickle", [b"a", b"b"]) == {b"a": b"1"}
+    with closing(Ledger(tmp_path)) as ledger:
+        ledger.embeddings.keep("fickle", {b"a": b"1"})
+        assert ledger.embeddings.kept("fickle", [b"a", b"b"]) == {b"a": b"1"}
 
 
 def test_what_is_kept_within_a_transaction_that_fails_is_not_kept(desk):
