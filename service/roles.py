@@ -139,7 +139,6 @@ class Learner:
     every: Every  # time between two models, at least
     health: Health
     metrics: Metrics
-    word: Every = field(default_factory=lambda: Every(WORD))
     shipped: tuple[object, Orders] | None = None  # last: snapshot and orders
     replaces: float = field(
         default_factory=lambda: time.monotonic() + CATCHING_UP
@@ -162,8 +161,8 @@ class Learner:
         snapshot, orders = self.half.snapshot, replace(orders_of(self.half), made_at=now)
         if self.replaces > time.monotonic() and not at_end(log_now.answers):
             return
-        due = self.every.due(now) if self._news(snapshot, orders) else self.word.due(now)
-        if not due:
+        heard = self.shipped is not None and 0.0 <= now - self.shipped[1].made_at < WORD
+        if not self.every.due(now) if self._news(snapshot, orders) else heard:
             return
         self.replaces = 0.0
         records = self.shipper.ship(snapshot, orders)

@@ -19,7 +19,7 @@ from consumers.port import LogRefused, LogUnavailable
 from models.records import Outgoing, Position
 from producers.connection import Connection
 from producers.kafka import KafkaWriter
-from producers.port import DeliveryFailed
+from producers.port import DeliveryFailed, Fenced
 from producers.provision import provision
 from producers.topics import Topic, topics
 
@@ -193,12 +193,19 @@ def test_a_worker_that_stalls_too_long_is_fenced(kafka_log):
 
 def test_of_two_writers_of_one_name_the_older_is_fenced(kafka_log):
     older, newer = kafka_log.writer("same"), kafka_log.writer("same")
-    with pytest.raises(DeliveryFailed, match=r"ProducerFenced|InvalidProducerEpoch"):
+    with pytest.raises(Fenced, match=r"ProducerFenced|InvalidProducerEpoch"):
         older.publish([Outgoing("plain", b"k", b"older")], None)
     newer.publish([Outgoing("plain", b"k", b"newer")], None)
     with pytest.raises(DeliveryFailed, match="to be dropped"):
         older.publish([Outgoing("plain", b"k", b"again")], None)
     assert [r.value for r in read(kafka_log.reader("plain", start=BEGINNING), 1)] == [b"newer"]
+
+
+def test_a_writer_that_has_nothing_but_its_place_to_write_learns_that_it_is_fenced(kafka_log):
+    older = kafka_log.writer("same")
+    kafka_log.writer("same")
+    with pytest.raises(Fenced):
+        older.publish([], Position(group=kafka_log.connection.prefix + "own", offsets={("plain", 0): 0}))
 
 
 def test_a_writer_fenced_in_the_middle_leaves_nothing(kafka_log):

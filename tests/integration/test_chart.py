@@ -72,12 +72,16 @@ def helm(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def rendered(helm):
-    """The objects that values make, by kind."""
+    """The objects that values make, by kind; those that score apart, by kind and name."""
 
     def render(*arguments):
         result = helm("template", "shop", str(CHART), *arguments)
         assert result.returncode == 0, result.stderr
-        return {item["kind"]: item for item in yaml.safe_load_all(result.stdout) if item}
+        objects = {}
+        for item in filter(None, yaml.safe_load_all(result.stdout)):
+            name = item["metadata"]["name"]
+            objects[f"{item['kind']}/{name}" if name.endswith("-score") else item["kind"]] = item
+        return objects
 
     return render
 
@@ -96,7 +100,14 @@ def container(objects):
 
 
 def environment(objects):
-    return {variable["name"]: variable["value"] for variable in container(objects)["env"]}
+    return {variable["name"]: variable["value"] for variable in container(objects)["env"] if "value" in variable}
+
+
+def scorers(objects):
+    """The objects as if those that score were the first of their kind."""
+    return {
+        kind: objects.get(f"{kind}/shop-askance-score", found) for kind, found in objects.items() if "/" not in kind
+    }
 
 
 @pytest.fixture
@@ -157,6 +168,59 @@ def test_values_for_kafka_become_settings(rendered, settings_of):
     assert container(objects)["envFrom"] == [{"secretRef": {"name": "askance"}}]
 
 
+def test_one_pod_learns_and_others_score(rendered, settings_of):
+    objects = rendered(*way("split-values.yaml"))
+    score = scorers(objects)
+    settings = settings_of(score)
+    (instance,) = (one for one in container(score)["env"] if one["name"] == "ASKANCE_KAFKA__INSTANCE")
+
+    assert [objects["StatefulSet"]["spec"]["replicas"], score["StatefulSet"]["spec"]["replicas"]] == [1, 3]
+    assert [container(objects)["args"], container(score)["args"]] == [["learn"], ["score"]]
+    assert instance["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert (settings.kafka.bootstrap, settings.log.partitions) == ("kafka-0.kafka:9092", 6)
+    assert container(score)["envFrom"] == container(objects)["envFrom"] == [{"secretRef": {"name": "askance"}}]
+    assert container(score)["resources"] == {"requests": {"cpu": "2", "memory": "2Gi"}}
+
+
+def test_a_scorer_keeps_nothing(rendered):
+    score = scorers(rendered(*way("split-values.yaml")))
+
+    assert "volumeClaimTemplates" not in score["StatefulSet"]["spec"]
+    assert pod(score)["volumes"] == [{"name": "tmp", "emptyDir": {}}, {"name": "data", "emptyDir": {}}]
+
+
+def test_the_pods_of_one_role_are_not_taken_for_those_of_the_other(rendered):
+    objects = rendered(*way("split-values.yaml"))
+    sets = [objects["StatefulSet"]["spec"], scorers(objects)["StatefulSet"]["spec"]]
+    chosen = [one["selector"]["matchLabels"].items() for one in sets]
+    labels = [one["template"]["metadata"]["labels"].items() for one in sets]
+    values = objects["PodMonitor"]["spec"]["selector"]["matchExpressions"][0]["values"]
+
+    assert [[one <= other for other in labels] for one in chosen] == [[True, False], [False, True]]
+    assert {one["app.kubernetes.io/name"] for one in map(dict, labels)} == set(values)
+    assert scorers(objects)["Service"]["spec"]["selector"].items() == chosen[1]
+
+
+def test_from_single_to_split_the_learner_stays_the_same_pod(rendered):
+    kept = ("serviceName", "selector", "volumeClaimTemplates", "replicas")
+    made = [rendered(*way(values))["StatefulSet"] for values in ("kafka-values.yaml", "split-values.yaml")]
+    single, split = ({"name": one["metadata"]["name"]} | {key: one["spec"][key] for key in kept} for one in made)
+    for one in (single, split):
+        del one["volumeClaimTemplates"][0]["spec"]
+
+    assert single == split
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [("roles=split,existingSecret=a", "kafka.bootstrap"), ("roles=split,kafka.bootstrap=k:1", "SEED")],
+)
+def test_roles_apart_are_refused_without_what_they_need(helm, values, name):
+    result = helm("template", "shop", str(CHART), "--set", values)
+
+    assert (result.returncode != 0, name in result.stderr) == (True, True)
+
+
 def test_a_secret_adds_its_keys_to_the_options_of_kafka(rendered, settings_of, monkeypatch):
     objects = rendered(*way("kafka-values.yaml"))
     settings_of(objects)
@@ -208,10 +272,11 @@ def test_without_a_volume_the_data_are_the_pods(rendered):
 
 
 @pytest.mark.parametrize("values", WAYS)
-@pytest.mark.parametrize("kind", ["StatefulSet", "Pod"])
+@pytest.mark.parametrize("kind", ["StatefulSet", "scorers", "Pod"])
 def test_every_pod_fits_the_restricted_level(rendered, values, kind):
     objects = rendered(*way(values))
-    spec = pod(objects) if kind == "StatefulSet" else objects["Pod"]["spec"]
+    objects = scorers(objects) if kind == "scorers" else objects
+    spec = objects["Pod"]["spec"] if kind == "Pod" else pod(objects)
     (only,) = spec["containers"]
 
     assert spec["securityContext"]["runAsNonRoot"] is True
@@ -293,6 +358,8 @@ def test_monitors_are_made_only_where_wanted_and_known(rendered, arguments):
     ("wrong", "name"),
     [
         ("replicas=3", "replicas"),
+        ("roles=many", "roles"),
+        ("scorers.replicas=0", "replicas"),
         ("kafka.brokers=a:1", "brokers"),
         ("kafka.bootstrap=no-port", "bootstrap"),
         ("kafka.security.sasl=x", "sasl"),

@@ -2,6 +2,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
@@ -94,6 +95,13 @@ def test_it_is_ready_when_every_part_is(get, health):
     status, _, body = get("/readyz")
 
     assert (status, json.loads(body)) == (200, {"ready": True, "waiting_for": {}})
+
+
+def test_it_says_how_old_the_model_is_that_it_serves(get, health):
+    health.serving(7, time.time() - 100.0)
+    model = json.loads(get("/readyz")[2])["model"]
+
+    assert (model["version"], round(model["age_seconds"], -1)) == (7, 100.0)
 
 
 def test_a_draining_process_is_alive_and_not_ready(get, health):

@@ -17,6 +17,11 @@ app.kubernetes.io/name: {{ include "askance.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- define "askance.scorerLabels" -}}
+app.kubernetes.io/name: {{ include "askance.name" . }}-score
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{- define "askance.labels" -}}
 {{ include "askance.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}

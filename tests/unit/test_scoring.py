@@ -1,0 +1,102 @@
+"""The scoring half by itself: what it does with the models and orders that it is given."""
+
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from models.shipping import Orders
+from service.encoders import Encoders
+from service.halves import asking_of
+from service.metrics import Metrics
+from service.scoring import ScoringHalf, asking_now, score_turn, serve
+from service.settings import read_settings
+from shared.lessons import taught
+
+ORDERS = Orders(share=0.3, factor=1.0, finished=(), scale=2.5, yardstick=False, encoder="", made_at=1_790_000_000.0)
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Snapshots of a learner after 1, 2 ... batches, by number."""
+    learner, found = taught(1), {}
+    found[learner.version] = learner.snapshot()
+    for _ in range(4):
+        learner.recalibrate(learner.version + 1, 100)
+        found[learner.version] = learner.snapshot()
+    return found
+
+
+@pytest.fixture
+def half(tmp_path):
+    settings = read_settings(
+        None, {"asking.seed": "s", "asking.share": 0.1, "asking.p_min": 0.02, "data_dir": tmp_path}
+    )
+    return ScoringHalf(
+        asking=asking_of(settings), watch=True, encoders=Encoders("cpu", 10),
+        metrics=Metrics(CollectorRegistry(), version="0"), batch=10, wait=0.0, max_bytes=1_000_000,
+    )  # fmt: skip
+
+
+def test_without_a_model_nothing_is_polled(half):
+    score_turn(half, None, None)
+
+    assert half.served is None
+
+
+def test_orders_change_the_rule_as_configured(half):
+    asking = asking_now(half.asking, replace(ORDERS, share=0.4, factor=3.0, finished=("red",)))
+
+    assert (asking.share, asking.p_min, asking.finished) == (0.4, pytest.approx(0.06), frozenset({"red"}))
+    assert (asking.key, asking.policy) == (half.asking.key, half.asking.policy)
+
+
+def test_the_scale_of_the_first_orders_is_begun_from_and_then_ones_own(half, models):
+    serve(half, models[1], ORDERS)
+    begun, half.scale = half.scale, 7.0
+    serve(half, models[2], replace(ORDERS, scale=1.0))
+
+    assert (begun, half.scale) == (2.5, 7.0)
+
+
+def test_drift_is_measured_by_what_stands_still_until_it_is_far_behind(half, models):
+    measured = []
+    for version in sorted(models):
+        serve(half, models[version], ORDERS)
+        measured.append(half.served.yardstick.snapshot.version)
+
+    assert measured == [1, 1, 1, 4, 4]
+
+
+def test_drift_is_measured_by_another_model_when_that_is_ordered(half, models):
+    serve(half, models[1], ORDERS)
+    serve(half, models[2], replace(ORDERS, yardstick=True))
+    serve(half, models[3], ORDERS)
+
+    assert half.served.yardstick.snapshot.version == 2
+
+
+def test_nothing_is_measured_where_nobody_watches(half, models):
+    half.watch = False
+    serve(half, models[1], replace(ORDERS, yardstick=True))
+
+    assert half.served.yardstick is None
+
+
+def test_the_age_of_the_model_is_that_of_the_newest_word(half, models):
+    registry = CollectorRegistry()
+    half.metrics = Metrics(registry, version="0")
+    serve(half, models[1], ORDERS)
+    serve(half, models[1], replace(ORDERS, made_at=ORDERS.made_at + 10.0))
+
+    assert registry.get_sample_value("askance_model_timestamp_seconds") == ORDERS.made_at + 10.0
+    assert registry.get_sample_value("askance_model_version") == 1.0
+
+
+def test_outputs_get_their_labels_with_the_model(half, models):
+    registry = CollectorRegistry()
+    half.metrics = Metrics(registry, version="0")
+    serve(half, models[1], ORDERS)
+    counted = [registry.get_sample_value("askance_positives_total", {"output": name}) for name in models[1].outputs]
+
+    assert counted == [0.0] * len(models[1].outputs)
