@@ -38,7 +38,7 @@ class Ours(msgspec.Struct, frozen=True, kw_only=True, tag="askance"):
     version: Count
     bits: Bits
     rows: Count
-    answered: float | None
+    answered: Annotated[float, Meta(ge=0.0)] | None
     cost: float
     names_pace: float
     encoder_scale: float

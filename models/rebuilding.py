@@ -67,6 +67,8 @@ def built(
     features = changed["ids"].values
     if not ((features >= -1) & (features < 1 << said.bits)).all():
         raise ValueError("a feature is out of range")
+    if not (changed["seen"].values >= 0.0).all():
+        raise ValueError("a feature was seen less than never")
     if before is None:
         _check_widths(changed, fixed, len(outputs))
     elif before.snapshot.bits != said.bits:

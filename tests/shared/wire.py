@@ -1,5 +1,6 @@
 """Shipments in tests: a log between a learner and a scorer, and whether two snapshots say the same."""
 
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -46,3 +47,7 @@ def said(snapshot):
     if isinstance(snapshot, Snapshot):
         everything += [*snapshot.linear_path(features), snapshot.novelty(features), snapshot.arrivals, snapshot.rarity]
     return snapshot.version, snapshot.outputs, [np.asarray(each).tobytes() for each in everything]
+
+
+def orders(at):
+    return replace(ORDERS, made_at=ORDERS.made_at + at)
