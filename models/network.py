@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -96,6 +96,36 @@ def logits(learnt: Mapping[str, Tensor], prior: Tensor, embedded: Tensor, sketch
     within = torch.cat((hidden, sketched), dim=1)  # (n, H + S)
     said = within @ heads.flatten(0, 1).T + sketched @ prior.flatten(0, 1).T  # (n, K * M)
     return said.view(-1, outputs, members) + learnt["shift"] + bias[:, None]
+
+
+class Fused(NamedTuple):
+    """Heads, priors and how far members are spread, as one matrix for serving: `within @ weights + shift`."""
+
+    weights: Tensor  # (H + S, M * K), the outputs of a member one after the other
+    shift: Tensor  # (M * K,)
+
+
+def fuse(learnt: Mapping[str, Tensor], prior: Tensor, bias: Tensor, mix: float, spread: float) -> Fused | None:
+    """What says the same as `logits` and `blend` after each other; None where outputs have networks of their own."""
+    if learnt["trunk"].ndim == 3:
+        return None
+    heads = learnt["heads"] * learnt["factors"] if "factors" in learnt else learnt["heads"]
+    hidden = heads.shape[2] - prior.shape[2]
+    said = torch.cat((heads[:, :, :hidden], heads[:, :, hidden:] + prior), dim=2)  # (K, M, H + S)
+    shift = learnt["shift"]
+    said = spread * said + (mix - spread) * said.mean(dim=1, keepdim=True)
+    shift = spread * shift + (mix - spread) * shift.mean(dim=1, keepdim=True) + mix * bias[:, None]
+    return Fused(said.transpose(0, 1).flatten(0, 1).T.contiguous(), shift.T.flatten())
+
+
+def blend_fused(
+    linear: Tensor, learnt: Mapping[str, Tensor], fused: Fused, embedded: Tensor, sketched: Tensor
+) -> Tensor:
+    """As `blend` says, (n, K, M); `linear` (n, K) has its share already."""
+    (n, outputs), members = linear.shape, learnt["shift"].shape[1]
+    hidden = gelu(torch.addmm(learnt["trunk_shift"], embedded, learnt["trunk"]))
+    said = torch.addmm(fused.shift, torch.cat((hidden, sketched), dim=1), fused.weights)
+    return said.view(n, members, outputs).add_(linear[:, None, :]).transpose(1, 2)
 
 
 def blend(linear: Tensor, said: Tensor, mix: float, spread: float) -> Tensor:

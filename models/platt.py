@@ -16,6 +16,7 @@ Doubles = NDArray[np.float64]
 _OVERFLOW: Final = 80.0  # logits beyond it are as good as certain
 _LEAST: Final = 1e-30  # probability
 _CERTAIN: Final = 2.0**-24
+_TOGETHER: Final = 4  # odds whose product single precision can hold, each as certain as may be
 _SLOPES: Final = (0.2, 5.0)  # above 0, so that an output's ranking stays
 _POOL_PRIOR: Final = np.array([10.0, 1.0, 10.0])  # precision of slope, shift and shift by prevalence around 1, 0, 0
 _OWN_PRIOR: Final = np.array([20.0, 2.0])  # precision of an output's slope and shift around the pool's
@@ -51,8 +52,12 @@ def pooled(members: Floats) -> Floats:
     at least 2**-24 from 0 and 1, so that one member that is certain does not overrule the others.
     """
     inside = np.clip(members, np.float32(_CERTAIN), np.float32(1.0 - _CERTAIN))
-    logits: Floats = (np.log(inside) - np.log1p(-inside)).mean(axis=2, dtype=np.float32)
-    return logits
+    outside = np.float32(1.0) - inside
+    sums = np.zeros(members.shape[:2], np.float32)
+    for first in range(0, members.shape[2], _TOGETHER):
+        some = slice(first, first + _TOGETHER)
+        sums += np.log(inside[:, :, some].prod(axis=2) / outside[:, :, some].prod(axis=2))
+    return sums / np.float32(members.shape[2])
 
 
 def logit(probabilities: Floats) -> Floats:

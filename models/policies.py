@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.iwal_cal import IwalCal
+from models.table import Floats
 from models.view import View
 
 Doubles = NDArray[np.float64]
@@ -53,7 +54,7 @@ class Iwal:
 
     def disagreement(self, view: View) -> Doubles:
         clip = np.minimum(0.01, np.maximum(view.prevalence, 4e-4) / 4.0)
-        return loss_difference(view.members.astype(np.float64), clip)
+        return loss_difference(view.members, clip)
 
 
 class IwalRare:
@@ -78,7 +79,7 @@ class IwalNovel:
     name: Final = "iwal-novel"
 
     def disagreement(self, view: View) -> Doubles:
-        claimed = view.members.mean(axis=2, dtype=np.float64).max(axis=1, initial=0.0)
+        claimed = view.members.mean(axis=2).max(axis=1, initial=0.0).astype(np.float64)
         unclaimed = (1.0 - claimed + _SURE) / (1.0 + _SURE)
         novel: Doubles = IwalRare().disagreement(view) * unclaimed[:, None]
         return novel
@@ -155,7 +156,7 @@ def rarity(view: View) -> Doubles:
     return weights
 
 
-def loss_difference(members: Doubles, clip: Doubles) -> Doubles:
+def loss_difference(members: Floats | Doubles, clip: Doubles) -> Doubles:
     """Max over two members and both answers of the difference of clipped log losses, in [0, 1], in closed form.
 
     The loss is monotone in the probability for either answer, so only the extremes over members count.
@@ -165,10 +166,10 @@ def loss_difference(members: Doubles, clip: Doubles) -> Doubles:
         clip: (K,) probabilities are clipped to [clip, 1 - clip].
 
     """
-    least = np.clip(members.min(axis=2), clip, 1.0 - clip)
-    most = np.clip(members.max(axis=2), clip, 1.0 - clip)
-    yes = np.log(most) - np.log(least)
-    no = np.log1p(-least) - np.log1p(-most)
+    least = np.clip(members.min(axis=2).astype(np.float64), clip, 1.0 - clip)
+    most = np.clip(members.max(axis=2).astype(np.float64), clip, 1.0 - clip)
+    yes = np.log(most / least)
+    no = np.log((1.0 - least) / (1.0 - most))
     difference: Doubles = np.clip(np.maximum(yes, no) / (np.log1p(-clip) - np.log(clip)), 0.0, 1.0)
     return difference
 

@@ -54,8 +54,11 @@ class Snapshot:
     spread: float
     scaling: platt.Scaling
     ready: Ready = field(init=False, repr=False, compare=False)  # weights of the linear path, relevance in them
+    fused: network.Fused | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        fused = network.fuse(self.dense, self.prior, self._on(self.bias), self.mix, self.spread)
+        object.__setattr__(self, "fused", fused)
         object.__setattr__(self, "ready", Ready(len(self.seen), self.linear.shape[1]))
 
     @property
@@ -70,10 +73,16 @@ class Snapshot:
         embedded = bag.matrix(bag.values, self.shelves.take(bag.rows), len(self.embedding)) @ self.embedding
         sketched = network.sketch(features, bag.everything, self.sketch)
         with torch.inference_mode():
-            said = network.logits(self.dense, self.prior, self._on(embedded), self._on(sketched), self._on(self.bias))
-            blended = network.blend(self._on(linear), said, self.mix, self.spread)
+            blended = self._blended(self._on(linear), self._on(embedded), self._on(sketched))
             probabilities: Floats = torch.sigmoid(blended).cpu().numpy()
         return probabilities
+
+    def _blended(self, linear: Tensor, embedded: Tensor, sketched: Tensor) -> Tensor:
+        if self.fused is not None:
+            share = (1.0 - self.mix) * linear
+            return network.blend_fused(share, self.dense, self.fused, embedded, sketched)
+        said = network.logits(self.dense, self.prior, embedded, sketched, self._on(self.bias))
+        return network.blend(linear, said, self.mix, self.spread)
 
     def linear_path(self, features: Features) -> tuple[Floats, Floats]:
         """What the linear path alone says, and how easily it is moved.

@@ -23,7 +23,7 @@ from service.teaching import apply
 
 log = structlog.get_logger("checkpoints")
 
-FORMAT: Final = 4  # another one whenever the same batches make another learner: older checkpoints are then passed over
+FORMAT: Final = 5  # another one whenever the same batches make another learner: older checkpoints are then passed over
 
 
 class Restored(NamedTuple):

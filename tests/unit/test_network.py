@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -78,6 +80,19 @@ def test_blended_members_scatter_around_the_mixed_mean():
     blended = network.blend(linear, said, 0.25, 0.5)
     assert blended.mean() == pytest.approx(0.75 * 2.0 + 0.25 * 1.0)
     assert (blended[0, 0, 2] - blended[0, 0, 0]) == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_is_fused_for_serving_says_what_its_parts_say(shared):
+    learnt = network.parameters(3, replace(SHAPE, shared=shared), seed=1, device=CPU)
+    generator = torch.Generator().manual_seed(2)
+    learnt = {name: torch.randn(value.shape, generator=generator) for name, value in learnt.items()}
+    _, prior = made()
+    linear, bias = torch.randn(7, 3, generator=generator), torch.tensor([-1.0, 0.0, 1.0])
+
+    expected = network.blend(linear, network.logits(learnt, prior, *inputs(), bias), 0.25, 0.5)
+    fused = network.fuse(learnt, prior, bias, 0.25, 0.5)
+    assert torch.allclose(network.blend_fused(0.75 * linear, learnt, fused, *inputs()), expected, atol=1e-5)
 
 
 def test_a_sketch_keeps_inner_products_on_average():
