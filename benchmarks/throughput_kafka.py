@@ -1,0 +1,189 @@
+"""Products a second through a real Kafka, exactly once, beside what transport and model allow: docs/benchmarks.md.
+
+    python benchmarks/throughput_kafka.py --kafka HOST:PORT [--clients NAME ...] [--rounds N] [--products N]
+                                          [--batch N] [--sizes BYTES ...] [--page FILE]
+
+Three take turns in each round, in one process, over the same products of the same topic:
+
+- *echo*: our own adapters read a batch and publish, in a transaction past it, as many records of the same sizes as
+  scoring would; no model. What the transport allows.
+- *model*: the scoring step alone, records in memory. What the model allows.
+- *askance*: the scoring half as `askance score` runs it: read, score, publish with the place after it.
+
+Wall time, with the broker beside it on the same cores; shown are medians over rounds, of ratios too.
+"""
+
+import argparse
+import json
+import logging
+import time
+import uuid
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import structlog
+import torch
+from kept import RESULTS, ROOT
+from offers import offers, records
+from prometheus_client import CollectorRegistry
+from proof_page import put
+from step import Served, steps, taught
+from throughput_table import line, told
+
+from models.records import Outgoing, Record
+from models.shipping import Orders
+from service.assembly import clients
+from service.encoders import Encoders
+from service.halves import scoring_half
+from service.metrics import Metrics
+from service.scoring import score_turn, serve
+from service.settings import Settings, read_settings
+
+OUTPUTS: Final = 60
+ANSWERS: Final = 2_000
+SIZES: Final = {300: 260, 1_000: 950}  # bytes wanted, and asked for: the last sentence goes beyond
+IDLE: Final = 5.0  # seconds to wait for a record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kafka", required=True, help="a broker: `make kafka`")
+    parser.add_argument("--clients", nargs="+", default=["kafka-python", "confluent"])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--products", type=int, default=20_000)
+    parser.add_argument("--batch", type=int, default=2_000)
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    parser.add_argument("--report", type=Path, default=RESULTS / "throughput-kafka.json")
+    given = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    torch.set_num_threads(1)
+    found = [one for size in given.sizes for one in measured(size, given)]
+    given.report.parent.mkdir(parents=True, exist_ok=True)
+    given.report.write_text(json.dumps({"machine": told(given), "runs": found}, indent=1) + "\n")
+    put(given.page, "throughput through Kafka", rows(told(given), found))
+
+
+def measured(size: int, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rounds over one size of products, for each client."""
+    served = taught(offers(ANSWERS, size=SIZES.get(size, size), seed=0), OUTPUTS)
+    arriving = records(offers(given.products, size=SIZES.get(size, size), seed=1))
+    said = [scored.outgoing for scored in steps(served, arriving, given.batch)]
+    prefix = f"throughput-{uuid.uuid4().hex[:8]}."
+    by_client = {name: settings_of(given, name, prefix) for name in given.clients}
+    fill(by_client[given.clients[0]], arriving)
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in given.clients}
+    for number in range(given.rounds):
+        for name, settings in by_client.items():
+            seconds = {
+                "echo": through(settings, f"echo-{name}-{number}", len(arriving), Echo(said, given.batch)),
+                "model": alone(served, arriving, given.batch),
+                "askance": through(settings, f"score-{name}-{number}", len(arriving), Scoring(served, settings)),
+            }
+            rounds[name].append({what: len(arriving) / each for what, each in seconds.items()})
+    bytes_ = sum(len(record.value or b"") for record in arriving) / len(arriving)
+    return [{"client": name, "bytes": round(bytes_), **summed(each), "rounds": each} for name, each in rounds.items()]
+
+
+def settings_of(given: argparse.Namespace, client: str, prefix: str) -> Settings:
+    changes = {
+        "kafka.bootstrap": given.kafka, "log.prefix": prefix, "log.partitions": 6, "log.batch": given.batch,
+        "asking.seed": "a benchmark's seed of the draws", "log.wait_seconds": 1.0,
+    }  # fmt: skip
+    return read_settings(None, changes | ({"kafka.client": client} if client != "kafka-python" else {}))
+
+
+def fill(settings: Settings, arriving: list[Record]) -> None:
+    writer = clients(settings).write("fill")
+    for first in range(0, len(arriving), 5_000):
+        part = arriving[first : first + 5_000]
+        writer.publish([Outgoing("products", record.key, record.value, record.partition) for record in part], None)
+    writer.close()
+
+
+class Echo:
+    """Publishes what scoring said of as many products, whatever was read."""
+
+    def __init__(self, said: list[tuple[Outgoing, ...]], batch: int) -> None:
+        self.said = [record for outgoing in said for record in outgoing]
+        self.each = len(self.said) / (len(said) * batch)  # records a product
+
+    def turn(self, products: Any, producer: Any, batch: int) -> int:
+        read = products.poll(batch, IDLE)
+        if read:
+            producer.publish(self.said[: round(self.each * len(read))], products.position())
+        return len(read)
+
+
+class Scoring:
+    """The scoring half as `askance score` has it, with a model that was handed over; it counts what it has taken."""
+
+    def __init__(self, served: Served, settings: Settings) -> None:
+        self.registry, self.taken = CollectorRegistry(), 0
+        metrics = Metrics(self.registry, (), version="0")
+        self.half = scoring_half(settings, Encoders("cpu", 1), metrics, make_key=False)
+        share, now = settings.asking.share, time.time()
+        orders = Orders(share=share, factor=1.0, finished=(), scale=1.0, yardstick=False, encoder="", made_at=now)
+        serve(self.half, served.yardstick.snapshot, orders)  # what it watches by
+        serve(self.half, served.snapshot, orders)
+
+    def turn(self, products: Any, producer: Any, _: int) -> int:
+        before = self.taken
+        score_turn(self.half, products, producer)
+        self.taken = int(self.registry.get_sample_value("askance_arrivals_total") or 0)
+        return self.taken - before
+
+
+def through(settings: Settings, group: str, count: int, step: Any) -> float:
+    """Seconds to take so many products off the log, from the first batch on."""
+    reach = clients(settings)
+    writer, reader = reach.write(group), reach.read(("products",), group, None)
+    while not reader.poll(1, IDLE):
+        pass
+    reader.close()  # the group is made and its partitions known; nothing was published past
+    reader = reach.read(("products",), group, None)
+    done, begun = 0, 0.0
+    while done < count:
+        now = time.perf_counter()
+        taken = step.turn(reader, writer, settings.log.batch)
+        if taken and not begun:
+            begun = now
+        done += taken
+    seconds = time.perf_counter() - begun
+    reader.close()
+    writer.close()
+    return seconds
+
+
+def alone(served: Served, arriving: list[Record], batch: int) -> float:
+    begun = time.perf_counter()
+    for _ in steps(served, arriving, batch):
+        pass
+    return time.perf_counter() - begun
+
+
+def summed(rounds: list[dict[str, float]]) -> dict[str, Any]:
+    return {
+        **{what: round(median(each[what] for each in rounds)) for what in rounds[0]},
+        "of_echo": round(median(each["askance"] / each["echo"] for each in rounds), 2),
+        "of_lower": round(median(each["askance"] / min(each["echo"], each["model"]) for each in rounds), 2),
+    }
+
+
+def rows(machine: dict[str, Any], found: list[dict[str, Any]]) -> str:
+    lines = [
+        f"Machine: {machine['cpu']}, {machine['cores']} cores, the broker beside it, load average {machine['load']}.",
+        f"Medians of {machine['rounds']} rounds of {machine['products']:,} products, {machine['batch']:,} a batch.",
+        "",
+        "| client | bytes a product | echo | model alone | **askance** | of echo | of the lower of both |",
+        "| --- |" + " ---: |" * 6,
+    ]
+    for one in found:
+        cells = [f"{one['bytes']}", f"{one['echo']:,}", f"{one['model']:,}", f"**{one['askance']:,}**"]
+        lines.append(line(one["client"], [*cells, f"{one['of_echo']:.2f}", f"{one['of_lower']:.2f}"]))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
