@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-gains bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput bench-snapshots clean
+.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-gains bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput bench-snapshots faults clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test    install what the tests need, Kafka included, and run them all"
 	@echo "make check   lint, types, imports, unit and contract tests on the embedded log (under two minutes)"
 	@echo "make kafka   start a real Kafka broker for hand use (Ctrl-C stops it)"
+	@echo "make faults  kill -9 two hundred times, stop the broker, fill the disk ..., and judge what is left; ARGS='--seed 1'"
 	@echo "make bench   the benchmarks, for hours; DATA=folder with the labelled feeds"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -48,6 +49,9 @@ format: $(VENV)/.checked
 
 kafka: $(VENV)/.checked
 	$(BIN)/python tests/broker/run.py
+
+faults: $(VENV)/.checked
+	PYTHONPATH=tests:benchmarks OMP_NUM_THREADS=1 $(BIN)/python -m faults $(ARGS)
 
 DATA ?= ../shared/data
 bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-gains bench-drift bench-unlabelled bench-throughput bench-snapshots

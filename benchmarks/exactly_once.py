@@ -17,21 +17,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from models.coding import read
 from models.messages import Prediction
 from service.assembly import clients
 from service.feeds import read_products
 from service.ledger import Ledger
 from service.ledger_file import LedgerUnusable
 from service.quality import progressive
-from service.reading import read_topic
 from service.settings import read_settings
+from verdict import judge, messages
 
 SETTLE = 300.0  # longest wait, after the feed has ended, for the last answer
 
@@ -88,14 +87,6 @@ class Run:
         self.service.send_signal(signal.SIGTERM)
         return self.service.wait(timeout=120)
 
-    def command(self, *words):
-        common = self.common
-        done = subprocess.run(
-            [sys.executable, "-m", "service", *words, *common], capture_output=True, text=True, check=False,
-            env={**os.environ, "COLUMNS": "200"},
-        )  # fmt: skip
-        return done.returncode, done.stdout + done.stderr
-
     def balance(self):
         try:
             ledger = Ledger(self.settings.data_dir, read_only=True)
@@ -148,42 +139,13 @@ def play(run, given, products, console):
     return kills
 
 
-def judge(run, given, ids):
-    """Compare what is in the log and the ledger with the feed."""
-    reach = clients(run.settings)
-    records = sorted(read_topic(reach.read, "predictions"), key=lambda record: record.at)
-    predictions = [read(Prediction, record, limit=64_000_000) for record in records]
-    by_arrival = Counter(prediction.arrival for prediction in predictions)
-    by_product = Counter(prediction.product for prediction in predictions)
-    audit_status, audit_text = run.command("audit")
-    run_ledger = [sys.executable, "-m", "service", "ledger", "--rebuild", "--data-dir", str(run.settings.data_dir)]
-    for change in given.set:
-        run_ledger += ["--set", change]
-    ledger = subprocess.run(
-        run_ledger, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"}
-    )
-    digests = [
-        line.split(": ")[1].split()[0] for line in ledger.stdout.splitlines() if line.startswith(("model ", "rebuilt "))
-    ]
+def qualities(run, given):
+    """Progressive quality of the scores as they were served."""
+    found = messages(clients(run.settings).read, "predictions", Prediction)
+    predictions = [message for _, message in sorted(found, key=lambda one: one[0].at)]
     truth = {product.id: labels for product, labels in read_products(given.feed)}
-    book = Ledger(run.settings.data_dir, read_only=True)
-    windows = list(progressive(predictions, truth, book.batches.outputs(), given.window))
-    balance = book.balance()
-    book.close()
-    return {
-        "products": len(ids),
-        "predictions": len(predictions),
-        "missing": len(set(ids) - set(by_product)),
-        "repeated": sum(n > 1 for n in by_arrival.values()) + sum(n > 1 for n in by_product.values()),
-        "balance": balance,
-        "audit": audit_status,
-        "ledger": ledger.returncode,
-        "digests": digests,
-        "quality": [row._asdict() for row in windows],
-        "texts": {}
-        if audit_status == ledger.returncode == 0
-        else {"audit": audit_text, "ledger": ledger.stdout + ledger.stderr},
-    }
+    with closing(Ledger(run.settings.data_dir, read_only=True)) as ledger:
+        return [row._asdict() for row in progressive(predictions, truth, ledger.batches.outputs(), given.window)]
 
 
 def main():
@@ -193,17 +155,10 @@ def main():
         run = Run(given, Path(temporary))
         kills = play(run, given, len(ids), console)
         status = run.stop_service()
-        found = judge(run, given, ids)
-    holds = {
-        "every product predicted, none twice": found["predictions"] == len(ids)
-        and not found["missing"] + found["repeated"],
-        "ledger balanced": found["balance"]["issued"] == sum(n for k, n in found["balance"].items() if k != "issued"),
-        "audit clean": found["audit"] == 0,
-        "rebuilt model the same": found["ledger"] == 0
-        and len(set(found["digests"])) == 1
-        and len(found["digests"]) == 2,
-        "stopped cleanly": status == 0,
-    }
+        verdict = judge(run.settings, ids)
+        quality = qualities(run, given)
+    holds = verdict.holds | {"stopped cleanly": status == 0}
+    found = {"products": len(ids), **verdict.figures, "problems": verdict.problems, "quality": quality}
     table = Table(
         "arrivals",
         "asked",
@@ -212,7 +167,7 @@ def main():
         "micro F1",
         title=f"{given.feed.name}, {given.log}, {given.kills} kills",
     )
-    for row in found["quality"]:
+    for row in quality:
         table.add_row(
             f"{row['arrivals']:,}",
             f"{row['asked']:,}",

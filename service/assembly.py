@@ -114,7 +114,12 @@ def _kafka(settings: Settings) -> Clients:
 
     def read(names: tuple[str, ...], group: str, start: Position | None) -> Consumer:
         return KafkaReader(
-            connection, topics=names, group=group, start=start, instance=None if start else f"{group}-{kafka.instance}"
+            connection,
+            topics=names,
+            group=group,
+            start=start,
+            instance=None if start else f"{group}-{kafka.instance}",
+            session=kafka.session_seconds,
         )
 
     def write(name: str) -> Producer:

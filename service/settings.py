@@ -52,6 +52,9 @@ class KafkaSettings(Group):
         default_factory=dict, description="kafka-python's security_protocol, ssl_* and sasl_* options, passed on"
     )
     timeout_seconds: Positive = Field(30.0, description="limit of every blocking call to the broker")
+    session_seconds: float = Field(
+        45.0, ge=1.0, le=1_800.0, description="silence after which a scorer's products go to the others"
+    )
 
     @field_validator("security")
     @classmethod

@@ -3,12 +3,10 @@
 import contextlib
 import gc
 import itertools
-import json
 import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import uuid
@@ -30,6 +28,7 @@ from producers.kafka import KafkaWriter
 from producers.provision import provision
 from producers.sqlite import FILE, SqliteWriter
 from producers.topics import Topic
+from shared.brokers import Broker, NoBroker
 
 TOPICS = {
     topic.name: topic
@@ -169,42 +168,20 @@ def tidy():
     collect()
 
 
-class Broker:
-    """A real Kafka in a process of its own, over a folder that outlives it."""
-
-    def __init__(self, data, port=0):
-        self._data = data
-        self._port = port
-        self._process = None
-        self.servers = self.sasl = ""
-        self.pid = 0
-
-    def start(self):
-        run = Path(__file__).parent / "broker" / "run.py"
-        command = [sys.executable, str(run), "--port", str(self._port), "--data", str(self._data), "--attached"]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-        line = self._process.stdout.readline()
-        if not line:
-            reason = self._process.communicate()[1].strip()
-            if os.environ.get("CI", "").lower() in {"1", "true"}:
-                pytest.fail(reason)
-            pytest.skip(reason)
-        told = json.loads(line)
-        self.servers, self.sasl, self.pid = told["servers"], told["sasl"], told["pid"]
-        self._port = int(self.servers.rpartition(":")[2])
-        return self
-
-    def stop(self):
-        if self._process is not None:
-            self._process.communicate(timeout=60)
-            self._process = None
+def started(broker):
+    """Start a broker, or say why there is none: where everything is tested that is a failure."""
+    try:
+        return broker.start()
+    except NoBroker as error:
+        if os.environ.get("CI", "").lower() in {"1", "true"}:
+            pytest.fail(str(error))
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
 def own_broker(tmp_path_factory):
     """A real Kafka that runs as long as the tests do."""
-    running = Broker(tmp_path_factory.mktemp("kafka")).start()
+    running = started(Broker(tmp_path_factory.mktemp("kafka")))
     yield running
     running.stop()
 
@@ -218,7 +195,7 @@ def broker(request):
 @pytest.fixture
 def frail_broker(tmp_path):
     """A real Kafka of one test's own, to be stopped and frozen."""
-    running = Broker(tmp_path).start()
+    running = started(Broker(tmp_path))
     yield running
     with contextlib.suppress(ProcessLookupError):
         os.kill(running.pid, signal.SIGCONT)

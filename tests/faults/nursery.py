@@ -1,0 +1,47 @@
+"""Processes of the service that start quickly: forked from one that has imported everything and done nothing else."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from pathlib import Path
+
+PRELOADED = ["service.assembly", "service.cli_trials", "service.annotators", "service.http", "service.logs"]
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(PRELOADED)
+
+
+def begin(words, log, stands_at=None):
+    """Start `askance WORDS`, which writes to a file; one that `stands_at` N stops itself in its Nth transaction."""
+    process = _context.Process(target=_serve, args=([*map(str, words)], str(log), stands_at), daemon=True)
+    process.start()
+    return process
+
+
+def _serve(words, log, stands_at):
+    from service.cli import main
+
+    for name in [name for name in os.environ if name.startswith("ASKANCE_")]:
+        del os.environ[name]
+    sys.argv = ["askance", *words]
+    with Path(log).open("ab", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    if stands_at is not None:
+        _stand_at(stands_at)
+    main()
+
+
+def _stand_at(number):
+    """Stop this process when everything of a transaction is sent but the word that it is to count."""
+    from kafka import KafkaProducer
+
+    commit, calls = KafkaProducer.commit_transaction, iter(range(1, sys.maxsize))
+
+    def stand_then_commit(producer):
+        if next(calls) == number:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return commit(producer)
+
+    KafkaProducer.commit_transaction = stand_then_commit
