@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-gains bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput bench-snapshots faults clean
+.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-gains bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput bench-growth bench-snapshots faults clean
 .DEFAULT_GOAL := help
 
 help:
@@ -54,7 +54,7 @@ faults: $(VENV)/.checked
 	PYTHONPATH=tests:benchmarks OMP_NUM_THREADS=1 $(BIN)/python -m faults $(ARGS)
 
 DATA ?= ../shared/data
-bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-gains bench-drift bench-unlabelled bench-throughput bench-snapshots
+bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-gains bench-drift bench-unlabelled bench-throughput bench-growth bench-snapshots
 
 # Kafka's part needs a broker: `make kafka` in another terminal.
 bench-exactly-once: $(VENV)/.checked
@@ -88,6 +88,9 @@ bench-unlabelled: $(VENV)/.benched
 
 bench-throughput: $(VENV)/.benched
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/throughput.py
+
+bench-growth: $(VENV)/.benched
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/growth.py
 
 bench-snapshots: $(VENV)/.checked
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/snapshots.py $(DATA)

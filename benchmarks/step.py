@@ -31,9 +31,12 @@ class Served:
     digest: str  # of the learner
 
 
-def taught(products: Sequence[Product], outputs: int, **settings: int) -> Served:
-    """Let a learner of the default settings learn all these products; its yardstick knows a quarter of them."""
-    names = sayings(products, outputs)
+def taught(products: Sequence[Product], outputs: int, *, named: Sequence[Product] = (), **settings: int) -> Served:
+    """Let a learner of the default settings learn all these products; its yardstick knows a quarter of them.
+
+    Outputs are named by what other products say, if any are given.
+    """
+    names = sayings(named or products, outputs)
     learner = Learner(names, LearnerSettings(**settings), seed=0)
     answers = truth(products, names).astype(np.float32)
     yardstick = learner.snapshot()

@@ -88,6 +88,17 @@ class Chances:
     def __len__(self) -> int:
         return len(self.product)
 
+    @staticmethod
+    def concatenate(parts: Sequence["Chances"]) -> "Chances":
+        """Those of arrivals that follow each other, all made in one way; of one part at least."""
+        return Chances(
+            np.concatenate([part.product for part in parts]),
+            _joined([part.outputs for part in parts]),
+            parts[0].floor,
+            _joined([part.scales for part in parts]),
+            _joined([part.output_scales for part in parts]),
+        )
+
     def spent(self, rows: Sequence[int]) -> float:
         """Labels expected of these arrivals, in products: one of which only some outputs are asked counts that part."""
         if self.outputs is None or not self.outputs.shape[1]:
@@ -102,6 +113,11 @@ class Chances:
         """Which outputs are asked of each arrival (n, K): one draw for all of them, so that they nest."""
         chances = np.repeat(self.product[:, None], outputs, axis=1) if self.outputs is None else self.outputs
         return np.asarray(draws, np.float64)[:, None] < chances
+
+
+def _joined(parts: Sequence[Doubles | None]) -> Doubles | None:
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if there else None
 
 
 def _check(chances: Doubles, floor: float) -> None:

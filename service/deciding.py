@@ -71,3 +71,15 @@ class Judged:
     chances: Chances
     scale: float  # after the last arrival
     output_scales: Mapping[str, float]  # then, of outputs with a share of their own
+
+    @staticmethod
+    def concatenate(parts: Sequence["Judged"]) -> "Judged":
+        """Those of arrivals that follow each other; of one part at least."""
+        last = parts[-1]
+        return Judged(
+            np.concatenate([part.disagreement for part in parts]),
+            np.concatenate([part.combined for part in parts]),
+            Chances.concatenate([part.chances for part in parts]),
+            last.scale,
+            last.output_scales,
+        )

@@ -1,8 +1,9 @@
 """The scoring step: records of products in, predictions, queries, rejections and tallies out."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,17 @@ from models.chance import draws
 from models.coding import Malformed, read
 from models.embeddings import UNENCODED, Encoder
 from models.embeddings import read as as_features
+from models.features import Features
 from models.messages import Product, Reason
 from models.port import Serving
 from models.records import Outgoing, Record
 from models.view import View
 from models.watched import Yardstick
-from service.deciding import Asking
+from service.deciding import Asking, Judged
 from service.decisions import Decided, predictions, queries, rejected, tallies
+
+STAGES: Final = ("decode", "featurise", "classify", "watch", "decide", "encode")
+MOST_SCORES: Final = 400_000  # of one part of a batch: what members say of it is several times as much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,17 +71,23 @@ def score(
         output_scales: of outputs with a share of their own, after the arrivals before these; `scale` for one not there.
 
     """
-    times = [clock()]
+    laps = _Laps(clock)
     products, places, rejections = _decode(records, limit)
-    times.append(clock())
+    laps.end("decode")
     features = as_features(products, encoder, bits=snapshot.bits)
-    times.append(clock())
-    view = View.of(features, snapshot)
-    scores = view.scores  # (n, K)
-    times.append(clock())
-    measured = None if yardstick is None else yardstick.measure(view)
-    times.append(clock())
-    judged = asking.judge(view, scale, output_scales)
+    laps.end("featurise")
+    scores, measured, parts = [], [], []
+    for part in _parts(features, len(snapshot.outputs)):
+        view = View.of(part, snapshot)
+        scores.append(view.scores)  # (n, K)
+        laps.end("classify")
+        if yardstick is not None:
+            measured.append(yardstick.measure(view))
+        laps.end("watch")
+        parts.append(asking.judge(view, scale, output_scales))
+        scale, output_scales = parts[-1].scale, parts[-1].output_scales
+        laps.end("decide")
+    served, judged = np.concatenate(scores), Judged.concatenate(parts)
     arrivals = [place.arrival for place in places]
     drawn = draws(asking.key, asking.stream, arrivals)
     decided = Decided(
@@ -86,22 +97,21 @@ def score(
         snapshot=snapshot,
         asking=asking,
         at=now,
-        scores=scores,
-        positive=scores >= snapshot.thresholds,
+        scores=served,
+        positive=served >= snapshot.thresholds,
         judged=judged,
         draws=drawn,
         asked=judged.chances.asked(drawn),
-        measured=measured,
+        measured=np.concatenate(measured) if measured else None,
     )
-    times.append(clock())
+    laps.end("decide")
     outgoing = [
         *(rejected(record, error) for record, error in rejections),
         *predictions(decided),
         *queries(decided),
         *tallies(decided, yardstick),
     ]
-    times.append(clock())
-    stages = ("decode", "featurise", "classify", "watch", "decide", "encode")
+    laps.end("encode")
     return Scored(
         outgoing=tuple(outgoing),
         arrivals=len(products),
@@ -114,8 +124,32 @@ def score(
         target=asking.share_now(snapshot.outputs),
         scale=judged.scale,
         output_scales=judged.output_scales,
-        seconds=dict(zip(stages, np.diff(times).tolist(), strict=True)),
+        seconds=laps.seconds,
     )
+
+
+class _Laps:
+    """What each stage has taken so far."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self._clock, self._last = clock, clock()
+
+    def end(self, stage: str) -> None:
+        """Count all since the last stage ended for this one."""
+        now = self._clock()
+        self.seconds[stage] += now - self._last
+        self._last = now
+
+
+def _parts(features: Features, outputs: int) -> Iterator[Features]:
+    """The arrivals in parts of bounded size, in order; one without any if there are none."""
+    size = max(1, MOST_SCORES // max(1, outputs))
+    if len(features) <= size:
+        yield features
+        return
+    for first in range(0, len(features), size):
+        yield features.take(np.arange(first, min(len(features), first + size)))
 
 
 def _decode(

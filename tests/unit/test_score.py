@@ -18,7 +18,7 @@ from models.messages import Prediction, Product, Query, Reason, Rejection, Tally
 from models.policies import POLICIES
 from models.records import Record
 from service.deciding import Asking
-from service.score import score
+from service.score import MOST_SCORES, score
 
 OUTPUTS = ("red", "shoe", "rare", "large")
 SMALL = LearnerSettings(bits=12, width=8, sketch=8, hidden=16, members=4, memory=200, batch=16, rehearsals=2)
@@ -340,6 +340,21 @@ def test_the_chances_do_not_depend_on_how_the_stream_is_cut(unit, size):
     # Sums of float32 in another order differ in their last bits, nothing else does.
     assert chances == pytest.approx([one.chance for one in predictions(whole)], rel=1e-4)
     assert scale == pytest.approx(whole.scale, rel=1e-4)
+
+
+def test_a_batch_with_too_many_outputs_for_one_part_is_scored_as_its_parts_are():
+    snapshot = Learner([f"output:{k}" for k in range(2_000)], SMALL, seed=0).snapshot()
+    size = MOST_SCORES // 2_000
+    batch, scale, apart = records(2 * size + 50), 1.0, []
+    for first in range(0, len(batch), size):
+        some = batch[first : first + size]
+        apart.append(score(some, snapshot, ASKING, scale=scale, limit=MAX_BYTES, now=NOW, clock=lambda: 0.0))
+        scale = apart[-1].scale
+    together = score(batch, snapshot, ASKING, scale=1.0, limit=MAX_BYTES, now=NOW, clock=lambda: 0.0)
+
+    assert predictions(together) == [one for part in apart for one in predictions(part)]
+    assert queries(together) == [one for part in apart for one in queries(part)]
+    assert together.scale == scale
 
 
 def test_the_budget_is_met():
