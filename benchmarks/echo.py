@@ -1,12 +1,13 @@
 """Transactional echo through our own adapters: read a batch, publish it past its position; records per second.
 
-python benchmarks/echo.py --kafka 127.0.0.1:9092
+python benchmarks/echo.py --kafka 127.0.0.1:9092 --client kafka-python confluent --repeats 5
 python benchmarks/echo.py --sqlite FOLDER
 """
 
 import argparse
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -14,10 +15,12 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from consumers.confluent import ConfluentReader
 from consumers.kafka import KafkaReader
 from consumers.port import Consumer
 from consumers.sqlite import SqliteReader
 from models.records import Outgoing
+from producers.confluent import ConfluentWriter
 from producers.connection import Connection
 from producers.kafka import KafkaWriter
 from producers.port import Producer
@@ -25,20 +28,23 @@ from producers.provision import provision
 from producers.sqlite import FILE, SqliteWriter
 from producers.topics import Topic
 
+CLIENTS = {"kafka-python": (KafkaReader, KafkaWriter), "confluent": (ConfluentReader, ConfluentWriter)}
+
 Log = tuple[Callable[[], Producer], Callable[[str], Consumer]]
 
 
-def open_kafka(servers: str, partitions: int, retry_backoff: float) -> Log:
+def open_kafka(servers: str, client: str, partitions: int, retry_backoff: float) -> Log:
+    reader_of, writer_of = CLIENTS[client]
     connection = Connection(servers=servers.split(","), prefix=f"echo-{uuid.uuid4().hex[:8]}.")
     made = {name: Topic(name=name, partitions=partitions) for name in ("in", "out")}
     topics = provision(connection, made)
     names = (f"{connection.prefix}{n}" for n in range(1_000))
 
     def writer() -> Producer:
-        return KafkaWriter(connection, name=next(names), topics=topics, retry_backoff=retry_backoff)
+        return writer_of(connection, name=next(names), topics=topics, retry_backoff=retry_backoff)
 
     def reader(group: str) -> Consumer:
-        return KafkaReader(connection, topics=["in"], group=connection.prefix + group)
+        return reader_of(connection, topics=["in"], group=connection.prefix + group)
 
     return writer, reader
 
@@ -83,6 +89,8 @@ def echo(writer: Producer, reader: Consumer, count: int, batch: int, *, by_key: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kafka", help="host:port of a broker")
+    parser.add_argument("--client", nargs="+", choices=CLIENTS, default=["kafka-python"])
+    parser.add_argument("--repeats", type=int, default=1, help="of each row, the clients in turn; medians are told")
     parser.add_argument("--sqlite", type=Path, help="folder for a log file")
     parser.add_argument("--fast", action="store_true", help="SQLite without waiting for the disk")
     parser.add_argument("--count", type=int, default=100_000)
@@ -92,32 +100,40 @@ def main() -> None:
     parser.add_argument("--retry-backoff", type=float, default=0.02)
     parser.add_argument("--by-key", action="store_true", help="let the log choose the partition by key")
     asked = parser.parse_args()
+    logs: dict[str, Log] = {}
     if asked.kafka:
-        open_writer, open_reader = open_kafka(asked.kafka, asked.partitions, asked.retry_backoff)
+        for client in asked.client:
+            logs[client] = open_kafka(asked.kafka, client, asked.partitions, asked.retry_backoff)
     else:
         folder = asked.sqlite or Path(tempfile.gettempdir())
-        open_writer, open_reader = open_sqlite(folder, asked.partitions, durable=not asked.fast)
-    begun = time.perf_counter()
-    fill(open_writer(), asked.count, asked.size)
-    published = asked.count / (time.perf_counter() - begun)
-    rows = []
-    for batch in asked.batches:
-        reader, writer = open_reader(f"echo-{batch}"), open_writer()
-        done, transactions, seconds, spent = echo(writer, reader, asked.count, batch, by_key=asked.by_key)
-        rows.append(
-            {
-                "batch": batch,
-                "records_per_second": round(done / seconds),
-                "transactions_per_second": round(transactions / seconds, 1),
-                "microseconds_of_processor_per_record": round(spent / done * 1e6, 1),
-            }
-        )
-        reader.close()
-        writer.close()
-    log = "kafka" if asked.kafka else "sqlite"
-    json.dump(
-        {"log": log, "size": asked.size, "published_per_second": round(published), "echo": rows}, sys.stdout, indent=2
-    )
+        logs["sqlite"] = open_sqlite(folder, asked.partitions, durable=not asked.fast)
+    for client, (open_writer, _) in logs.items():
+        begun = time.perf_counter()
+        fill(open_writer(), asked.count, asked.size)
+        print(f"{client}: {asked.count / (time.perf_counter() - begun):,.0f} published a second", file=sys.stderr)
+    figures: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
+    for repeat in range(asked.repeats):
+        for batch in asked.batches:
+            for client, (open_writer, open_reader) in logs.items():
+                reader, writer = open_reader(f"echo-{batch}-{repeat}"), open_writer()
+                done, transactions, seconds, spent = echo(writer, reader, asked.count, batch, by_key=asked.by_key)
+                figures.setdefault((client, batch), []).append(
+                    (done / seconds, transactions / seconds, spent / done * 1e6)
+                )
+                reader.close()
+                writer.close()
+    rows = [
+        {
+            "log": client,
+            "batch": batch,
+            "records_per_second": round(statistics.median(f[0] for f in of)),
+            "from_to": [round(min(f[0] for f in of)), round(max(f[0] for f in of))],
+            "transactions_per_second": round(statistics.median(f[1] for f in of), 1),
+            "microseconds_of_processor_per_record": round(statistics.median(f[2] for f in of), 1),
+        }
+        for (client, batch), of in figures.items()
+    ]
+    json.dump({"size": asked.size, "count": asked.count, "repeats": asked.repeats, "echo": rows}, sys.stdout, indent=2)
     print()
 
 

@@ -20,6 +20,7 @@ from kafka.errors import (
     UnsupportedVersionError,
 )
 
+from producers.login import log_in
 from producers.port import LogRefused, LogUnavailable
 
 SECURITY: Final = frozenset(
@@ -68,7 +69,13 @@ class Connection:
         }
 
     def reach(self, timeout: float = 5.0) -> None:
-        """Raise LogUnavailable, with the reasons, if no server takes a connection: the client would not tell them."""
+        """See whether a server takes a connection and our login: the clients would not tell the reasons.
+
+        Raises:
+            LogUnavailable: no server takes a connection.
+            LogRefused: an address is none, the login is refused, or a certificate is not trusted.
+
+        """
         reasons = []
         for server in self.servers:
             host, _, port = server.rpartition(":")
@@ -79,6 +86,8 @@ class Connection:
             except OSError as error:
                 reasons.append(f"{server} ({error})")
             else:
+                if self.security.get("security_protocol", "PLAINTEXT") != "PLAINTEXT":
+                    log_in(self.settings() | {"bootstrap_servers": [server]}, timeout)
                 return
         raise LogUnavailable(f"no Kafka broker can be reached: {', '.join(reasons)}; start it, or correct the address")
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ from service.learners import device_of, encoders_of
 from service.ledger import Ledger
 from service.metrics import Metrics
 from service.roles import Both, BothLog, Learner, LearningLog, Scorer, ScoringLog
-from service.settings import Settings
+from service.settings import Misconfigured, Settings
 
 LEARNER_READS = ("queries", "labels", "tallies")
 
@@ -98,8 +99,23 @@ def clients(settings: Settings) -> Clients:
     return _kafka(settings) if settings.kafka.bootstrap else _embedded(settings)
 
 
+def _kafka_client(name: str) -> tuple[Callable[..., Consumer], Callable[..., Producer]]:
+    if name == "kafka-python":
+        return KafkaReader, KafkaWriter
+    if find_spec("confluent_kafka") is None:
+        raise Misconfigured(
+            "kafka.client = confluent needs a package that is not here: pip install 'askance[confluent]', "
+            "or choose kafka-python"
+        )
+    from consumers.confluent import ConfluentReader  # noqa: PLC0415 - an extra
+    from producers.confluent import ConfluentWriter  # noqa: PLC0415 - an extra
+
+    return ConfluentReader, ConfluentWriter
+
+
 def _kafka(settings: Settings) -> Clients:
     kafka, log_settings = settings.kafka, settings.log
+    reader, writer = _kafka_client(kafka.client)
     connection = Connection(
         servers=kafka.bootstrap.split(","),
         prefix=log_settings.prefix,
@@ -113,7 +129,7 @@ def _kafka(settings: Settings) -> Clients:
         return provision(connection, wanted, create=log_settings.create_topics, replication=log_settings.replication)
 
     def read(names: tuple[str, ...], group: str, start: Position | None) -> Consumer:
-        return KafkaReader(
+        return reader(
             connection,
             topics=names,
             group=group,
@@ -123,7 +139,7 @@ def _kafka(settings: Settings) -> Clients:
         )
 
     def write(name: str) -> Producer:
-        return KafkaWriter(connection, name=name, topics=made())
+        return writer(connection, name=name, topics=made())
 
     return Clients(read, write)
 

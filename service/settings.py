@@ -4,7 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -46,10 +46,14 @@ class KafkaSettings(Group):
     """The Kafka log; used when `bootstrap` is set."""
 
     bootstrap: str = Field("", description="host:port[,host:port...]; empty: the embedded log in data_dir")
+    client: Literal["kafka-python", "confluent"] = Field(
+        "kafka-python", description="client library; confluent is faster and needs the extra askance[confluent]"
+    )
     group: str = Field("askance", min_length=1, description="consumer group of the scorers")
     instance: str = Field("0", min_length=1, description="stable name of this process: static membership, transactions")
     security: dict[str, str | int | bool] = Field(
-        default_factory=dict, description="kafka-python's security_protocol, ssl_* and sasl_* options, passed on"
+        default_factory=dict,
+        description="security_protocol, ssl_* and sasl_* options under kafka-python's names, for either client",
     )
     timeout_seconds: Positive = Field(30.0, description="limit of every blocking call to the broker")
     session_seconds: float = Field(

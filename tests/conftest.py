@@ -5,8 +5,10 @@ import gc
 import itertools
 import logging
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import uuid
@@ -20,15 +22,14 @@ with warnings.catch_warnings():  # the client reads its own files in a way that 
     warnings.filterwarnings("ignore", r"(read|open)_text is deprecated", DeprecationWarning)
     import kafka  # noqa: F401 - imported here once, for all
 
-from consumers.kafka import KafkaReader
 from consumers.sqlite import SqliteReader
 from models.records import Position
 from producers.connection import Connection
-from producers.kafka import KafkaWriter
 from producers.provision import provision
 from producers.sqlite import FILE, SqliteWriter
 from producers.topics import Topic
 from shared.brokers import Broker, NoBroker
+from shared.clients import CLIENTS, Client, client_named
 
 TOPICS = {
     topic.name: topic
@@ -81,7 +82,8 @@ class KafkaLog:
 
     name = "kafka"
 
-    def __init__(self, servers, topics=TOPICS, patience=15.0):
+    def __init__(self, servers, client, topics=TOPICS, patience=15.0):
+        self.client = client
         self.connection = Connection(servers=[servers], prefix=f"t{uuid.uuid4().hex[:12]}.", patience=patience)
         self.topics = provision(self.connection, topics)
         self._names = itertools.count()
@@ -89,7 +91,7 @@ class KafkaLog:
 
     def writer(self, name=None, **settings):
         name = name or f"writer-{next(self._names)}"
-        writer = KafkaWriter(self.connection, name=self.connection.prefix + name, topics=self.topics, **settings)
+        writer = self.client.writer(self.connection, name=self.connection.prefix + name, topics=self.topics, **settings)
         self._open.callback(writer.close)
         return writer
 
@@ -99,7 +101,7 @@ class KafkaLog:
             start = Position(group=group, offsets=start.offsets)
         # A member that could not say goodbye holds up its group no longer than its session.
         made_with = {"session": 6.0} | settings
-        reader = KafkaReader(self.connection, topics=topics, group=group, start=start, **made_with)
+        reader = self.client.reader(self.connection, topics=topics, group=group, start=start, **made_with)
         self._open.callback(reader.close)
         return reader
 
@@ -113,11 +115,7 @@ class KafkaLog:
 
     def publish_half(self, records):
         """Write `records` as a process does that dies before its publish returns."""
-        writer = self.writer("half")
-        writer._producer.begin_transaction()
-        for record in records:
-            writer._producer.send(self.connection.prefix + record.topic, key=record.key, value=record.value)
-        writer._producer.flush(10)
+        self.client.send_half(self.writer("half"), records)
         self.writer("half")  # as the restarted process does
 
     def close(self):
@@ -179,9 +177,26 @@ def started(broker):
 
 
 @pytest.fixture(scope="session")
-def own_broker(tmp_path_factory):
+def certificates(tmp_path_factory):
+    """A folder with the broker's key and certificate, and a certificate of somebody else."""
+    folder = tmp_path_factory.mktemp("certificates")
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed; it makes the certificates")
+    for name in ("broker", "stranger"):
+        key, certificate = folder / f"{name}.key", folder / f"{name}.crt"
+        words = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+        words += ["-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+        words += ["-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(words, check=True, capture_output=True, timeout=60)
+    (folder / "broker.pem").write_text((folder / "broker.key").read_text() + (folder / "broker.crt").read_text())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def own_broker(tmp_path_factory, request):
     """A real Kafka that runs as long as the tests do."""
-    running = started(Broker(tmp_path_factory.mktemp("kafka")))
+    pem = request.getfixturevalue("certificates") / "broker.pem" if shutil.which("openssl") else None
+    running = started(Broker(tmp_path_factory.mktemp("kafka"), pem=pem))
     yield running
     running.stop()
 
@@ -202,28 +217,32 @@ def frail_broker(tmp_path):
     running.stop()
 
 
+@pytest.fixture(params=CLIENTS)
+def client(request) -> Client:
+    """Each Kafka client in turn."""
+    return client_named(request.param)
+
+
 @pytest.fixture
-def open_kafka_log():
+def open_kafka_log(client):
     """A function that opens a log of its own on a given broker."""
     with contextlib.ExitStack() as stack:
 
         def open_(servers, **settings):
-            log = KafkaLog(servers, **settings)
+            log = KafkaLog(servers, client, **settings)
             stack.callback(log.close)
             return log
 
         yield open_
 
 
-@pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.fixture(params=["sqlite", *(pytest.param(name, marks=pytest.mark.kafka) for name in CLIENTS)])
 def open_log(request, tmp_path):
     """A function that opens a fresh log, empty and shared with nobody."""
-    servers = request.getfixturevalue("broker") if request.param == "kafka" else None
-
-    def open_() -> SqliteLog | KafkaLog:
-        return KafkaLog(servers) if servers else SqliteLog(Path(tempfile.mkdtemp(dir=tmp_path)))
-
-    return open_
+    if request.param == "sqlite":
+        return lambda: SqliteLog(Path(tempfile.mkdtemp(dir=tmp_path)))
+    servers, client = request.getfixturevalue("broker"), client_named(request.param)
+    return lambda: KafkaLog(servers, client)
 
 
 @pytest.fixture
@@ -241,8 +260,8 @@ def sqlite_log(tmp_path):
 
 
 @pytest.fixture
-def kafka_log(broker):
-    log = KafkaLog(broker)
+def kafka_log(broker, client):
+    log = KafkaLog(broker, client)
     yield log
     log.close()
 

@@ -19,11 +19,12 @@ CLUSTER = "QXNrYW5jZVRlc3RzMDAwMQ"  # any 16 bytes in base64
 SETTINGS = """
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl}
+listeners={advertised},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={advertised}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=\\
+  PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_plaintext.plain.sasl.jaas.config=\\
   org.apache.kafka.common.security.plain.PlainLoginModule required user_askance="open sesame";
@@ -40,10 +41,19 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
-log.cleaner.dedupe.buffer.size=4194304
+{tls}log.cleaner.dedupe.buffer.size=4194304
 num.network.threads=2
 num.io.threads=4
 """
+TLS = """
+ssl.keystore.type=PEM
+ssl.keystore.location={pem}
+listener.name.sasl_ssl.sasl.enabled.mechanisms=SCRAM-SHA-256
+listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config=\\
+  org.apache.kafka.common.security.scram.ScramLoginModule required;
+"""
+PORTS = ("port", "sasl", "ssl", "sasl_ssl", "controller")
+USER = "SCRAM-SHA-256=[name=askance,password=open sesame]"
 
 
 class Unavailable(Exception):
@@ -87,16 +97,21 @@ def free_ports(count):
         return [listening.getsockname()[1] for listening in sockets]
 
 
-def start(folder, data, ports):
-    """Start the broker over `data`, formatted on first use, and return its process."""
+def start(folder, data, ports, pem):
+    """Start the broker over `data`, formatted on first use, and return its process; with a key in `pem`, TLS too."""
     if shutil.which("java") is None:
         raise Unavailable("Java is not installed; Kafka needs Java 17 or newer")
     java = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{folder}/*"]
     settings = data / "server.properties"
-    settings.write_text(SETTINGS.format(**ports, data=data / "logs"))
+    listeners = {"PLAINTEXT": "port", "SASL_PLAINTEXT": "sasl"} | (
+        {"SSL": "ssl", "SASL_SSL": "sasl_ssl"} if pem else {}
+    )
+    advertised = ",".join(f"{name}://127.0.0.1:{ports[port]}" for name, port in listeners.items())
+    tls = TLS.format(pem=pem) if pem else ""
+    settings.write_text(SETTINGS.format(**ports, data=data / "logs", advertised=advertised, tls=tls))
     with (data / "server.log").open("ab") as output:
         if not (data / "logs" / "meta.properties").exists():
-            format_ = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(settings)]
+            format_ = ["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(settings), "--add-scram", USER]
             subprocess.run([*java, *format_], stdout=output, stderr=output, timeout=120, check=True)
         return subprocess.Popen(
             [*java, "kafka.Kafka", str(settings)], stdin=subprocess.DEVNULL, stdout=output, stderr=output
@@ -132,6 +147,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=9092, help="0 takes a free one")
     parser.add_argument("--data", type=Path, help="kept folder; without it a temporary one")
+    parser.add_argument("--pem", type=Path, help="a key and its certificate, for TLS listeners as well")
     parser.add_argument("--attached", action="store_true", help="print one line of JSON, end when stdin is closed")
     asked = parser.parse_args()
     cache = Path(os.environ.get("ASKANCE_CACHE") or Path.home() / ".cache" / "askance")
@@ -139,17 +155,17 @@ def main():
     with tempfile.TemporaryDirectory(prefix="askance-kafka-") as temporary:
         data = asked.data or Path(temporary)
         data.mkdir(parents=True, exist_ok=True)
-        ports = dict(zip(("port", "sasl", "controller"), free_ports(3), strict=True))
+        ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         port = ports["port"] = asked.port or ports["port"]
         begun = time.monotonic()
         try:
-            process = start(jars(cache), data, ports)
+            process = start(jars(cache), data, ports, asked.pem)
         except (Unavailable, subprocess.SubprocessError, OSError) as error:
             sys.exit(f"no Kafka: {error}{tail(data)}")
         try:
             await_port(process, port)
             if asked.attached:
-                told = {"servers": f"127.0.0.1:{port}", "sasl": f"127.0.0.1:{ports['sasl']}", "pid": process.pid}
+                told = {name: f"127.0.0.1:{number}" for name, number in ports.items()} | {"pid": process.pid}
                 sys.stdout.write(json.dumps(told) + "\n")
                 sys.stdout.flush()
                 sys.stdin.read()
