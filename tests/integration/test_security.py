@@ -79,7 +79,10 @@ def test_a_wrong_password_is_refused_at_once(connect, client, kind):
 
 def test_a_mechanism_that_the_broker_has_not_is_refused_at_once(connect, client):
     connection = connect("SASL_SSL", sasl_mechanism="SCRAM-SHA-512")
-    refused_in_time(client, connection, "does not know this sasl_mechanism: take another")
+    # The broker's answer is lost when it hangs up in the same moment; then only the refusal is known.
+    refused_in_time(
+        client, connection, "does not know this sasl_mechanism: take another|the mechanism in kafka.security"
+    )
 
 
 @pytest.mark.parametrize("kind", ["SSL", "SASL_SSL"])
