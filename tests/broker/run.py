@@ -163,7 +163,8 @@ def main():
         except (Unavailable, subprocess.SubprocessError, OSError) as error:
             sys.exit(f"no Kafka: {error}{tail(data)}")
         try:
-            await_port(process, port)
+            for listener in ("port", "sasl", "ssl", "sasl_ssl") if asked.pem else ("port", "sasl"):
+                await_port(process, ports[listener])
             if asked.attached:
                 told = {name: f"127.0.0.1:{number}" for name, number in ports.items()} | {"pid": process.pid}
                 sys.stdout.write(json.dumps(told) + "\n")
