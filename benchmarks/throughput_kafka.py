@@ -18,6 +18,7 @@ import json
 import logging
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -122,7 +123,7 @@ class Scoring:
     def __init__(self, served: Served, settings: Settings) -> None:
         self.registry, self.taken = CollectorRegistry(), 0
         metrics = Metrics(self.registry, (), version="0")
-        self.half = scoring_half(settings, Encoders("cpu", 1), metrics, make_key=False)
+        self.half = scoring_half(settings, Encoders("cpu", 1), metrics, make_key=False, ahead=ThreadPoolExecutor(1))
         share, now = settings.asking.share, time.time()
         orders = Orders(share=share, factor=1.0, finished=(), scale=1.0, yardstick=False, encoder="", made_at=now)
         serve(self.half, served.yardstick.snapshot, orders)  # what it watches by

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -61,8 +62,9 @@ def make_scorer(settings: Settings, registry: CollectorRegistry, *, patience: fl
 
     """
     metrics = Metrics(registry, version=version("askance"))
+    ahead = ThreadPoolExecutor(1, "scoring")
     return Scorer(
-        half=scoring_half(settings, encoders_of(settings), metrics, make_key=False),
+        half=scoring_half(settings, encoders_of(settings), metrics, make_key=False, ahead=ahead),
         receiver=Receiver(device=device_of(settings), roots=roots_of(settings.model)),
         health=Health(time.monotonic, patience=patience, parts=("snapshot", "log")),
         metrics=metrics,

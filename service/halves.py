@@ -1,6 +1,7 @@
 """The two halves as settings and ledger have them, before any log is open."""
 
 import time
+from concurrent.futures import Executor
 
 import structlog
 
@@ -45,13 +46,16 @@ def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:
     )
 
 
-def scoring_half(settings: Settings, encoders: Encoders, metrics: Metrics, *, make_key: bool) -> ScoringHalf:
+def scoring_half(
+    settings: Settings, encoders: Encoders, metrics: Metrics, *, make_key: bool, ahead: Executor | None = None
+) -> ScoringHalf:
     """The scoring half, which waits for a model."""
     return ScoringHalf(
         asking=asking_of(settings, make_key=make_key),
         watch=settings.drift.watch,
         encoders=encoders,
         metrics=metrics,
+        ahead=ahead,
         batch=settings.log.batch,
         wait=settings.log.wait_seconds,
         max_bytes=settings.log.max_bytes,

@@ -86,8 +86,9 @@ class Scorer:
     health: Health
     metrics: Metrics
 
-    def begin(self, log_now: ScoringLog, /) -> None:
-        """Nothing: what a turn needs, it gets for itself."""
+    def begin(self, _: ScoringLog, /) -> None:
+        """What was scored but not published comes again."""
+        self.half.unpublished = None
 
     def turn(self, log_now: ScoringLog, /) -> None:
         if self.half.served is None:

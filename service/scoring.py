@@ -4,13 +4,15 @@ Of the learner it knows a snapshot and its orders, whoever hands them over.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from consumers.port import Consumer
 from models.port import Serving
+from models.records import Position, Record
 from models.shipping import Orders
 from models.watched import Yardstick
 from producers.port import Producer
@@ -19,7 +21,7 @@ from service.encoders import Encoders
 from service.logs import scored as describe_scored
 from service.metrics import Metrics
 from service.room import room_for
-from service.score import score
+from service.score import Scored, score
 
 log = structlog.get_logger("scoring")
 
@@ -42,12 +44,14 @@ class ScoringHalf:
     watch: bool  # for drift
     encoders: Encoders
     metrics: Metrics
+    ahead: Executor | None = None  # where a batch is scored while the one before it is published; None waits
     batch: int  # most products taken at once
     wait: float  # seconds, for the first of them
     max_bytes: int  # of a product, at most
     served: Served | None = None  # nothing is scored before there is a model
     scale: float | None = None  # of the budget, after the last arrival published
     output_scales: Mapping[str, float] = field(default_factory=dict)  # of outputs with a share of their own, then
+    unpublished: tuple[Scored, Position] | None = None  # a batch that is scored, and the place after it
 
 
 def serve(half: ScoringHalf, snapshot: Serving, orders: Orders) -> None:
@@ -83,28 +87,54 @@ def asking_now(asking: Asking, orders: Orders) -> Asking:
 def score_turn(half: ScoringHalf, products: Consumer, producer: Producer) -> None:
     """Products in; what came of them and the place after them out, together. Nothing while there is no model.
 
-    At most one batch is in memory: it is published before the next is polled.
+    After a full batch more are likely waiting: it is then published while the next is scored, so two at most are in
+    memory. Whatever is not published is read and scored again by whoever opens the log next.
     """
     served = half.served
     if served is None or half.scale is None:
         return
-    records = products.poll(half.batch, half.wait)
-    if not records:
-        return
-    scored = score(
+    before, scored = half.unpublished, None
+    records = products.poll(half.batch, 0.0 if before else half.wait)
+    past = products.position() if records else None
+    if before is not None and records and half.ahead is not None:
+        scoring = half.ahead.submit(_score, half, served, records, before[0])
+        try:
+            _publish(half, producer, *before)
+        finally:
+            scored = scoring.result()
+    else:
+        if before is not None:
+            _publish(half, producer, *before)
+        if records:
+            scored = _score(half, served, records, None)
+    half.unpublished = None
+    if scored is not None and past is not None:
+        half.unpublished = (scored, past)
+        if half.ahead is None or len(records) < half.batch:
+            _publish(half, producer, scored, past)
+
+
+def _score(half: ScoringHalf, served: Served, records: Sequence[Record], before: Scored | None) -> Scored:
+    """Score after `before`, or after what was published last."""
+    assert half.scale is not None
+    return score(
         records,
         served.snapshot,
         asking_now(half.asking, served.orders),
-        scale=half.scale,
+        scale=half.scale if before is None else before.scale,
         limit=served.max_bytes,
         now=time.time(),
         clock=time.perf_counter,
         yardstick=served.yardstick,
         encoder=half.encoders.of(served.orders.encoder),
-        output_scales=half.output_scales,
+        output_scales=half.output_scales if before is None else before.output_scales,
     )
+
+
+def _publish(half: ScoringHalf, producer: Producer, scored: Scored, past: Position) -> None:
+    half.unpublished = None  # in doubt from here on: the log is to tell
     began = time.perf_counter()
-    producer.publish(scored.outgoing, past=products.position())
+    producer.publish(scored.outgoing, past=past)
     half.scale, half.output_scales = scored.scale, scored.output_scales
     half.metrics.scored(scored)
     half.metrics.embeddings(*half.encoders.counts())

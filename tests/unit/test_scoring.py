@@ -1,11 +1,19 @@
 """The scoring half by itself: what it does with the models and orders that it is given."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from consumers.sqlite import SqliteReader
+from models.coding import encode, read
+from models.messages import Prediction, Product
+from models.records import Outgoing
 from models.shipping import Orders
+from producers.port import DeliveryFailed
+from producers.sqlite import FILE, SqliteWriter
+from producers.topics import topics
 from service.encoders import Encoders
 from service.halves import asking_of
 from service.metrics import Metrics
@@ -100,3 +108,82 @@ def test_outputs_get_their_labels_with_the_model(half, models):
     counted = [registry.get_sample_value("askance_positives_total", {"output": name}) for name in models[1].outputs]
 
     assert counted == [0.0] * len(models[1].outputs)
+
+
+class Shop:
+    """An embedded log with 35 products, and a writer that can fail."""
+
+    def __init__(self, folder):
+        self.path, self.batches, self.fails = folder / FILE, [], False
+        self.writer = SqliteWriter(self.path, topics=topics(), durable=False)
+        products = [Product(id=f"p{n}", title=f"red shoe {n}") for n in range(35)]
+        self.writer.publish([Outgoing("products", p.id.encode(), encode(p)) for p in products], None)
+
+    def reader(self, names=("products",), group="scorers"):
+        return SqliteReader(self.path, topics=names, group=group)
+
+    def publish(self, records, past):
+        if self.fails:
+            raise DeliveryFailed("in doubt")
+        self.batches.append(len([record for record in records if record.topic == "predictions"]))
+        self.writer.publish(records, past)
+
+    def predictions(self):
+        return [read(Prediction, r, limit=10**6) for r in self.reader(("predictions",), "judge").poll(1_000, 0.0)]
+
+
+@pytest.fixture
+def shop(tmp_path):
+    shop = Shop(tmp_path)
+    yield shop
+    shop.writer.close()
+
+
+@pytest.fixture
+def ahead():
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def test_a_batch_scored_ahead_is_what_it_would_have_been(half, models, shop, ahead, tmp_path):
+    alone = replace(half, metrics=Metrics(CollectorRegistry(), version="0"))
+    (tmp_path / "alone").mkdir()
+    other = Shop(tmp_path / "alone")
+    for one, log in ((replace(half, ahead=ahead), shop), (alone, other)):
+        serve(one, models[1], ORDERS)
+        reader = log.reader()
+        for _ in range(6):
+            score_turn(one, reader, log)
+
+    chances = [[(p.product, p.arrival, p.chance, p.draw, p.asked) for p in log.predictions()] for log in (shop, other)]
+    assert chances[0] == chances[1]
+    assert (len(chances[0]), shop.batches, other.batches) == (35, [10, 10, 10, 5], [10, 10, 10, 5])
+    other.writer.close()
+
+
+def test_a_full_batch_waits_for_the_next_turn_and_the_last_one_does_not(half, models, shop, ahead):
+    half.ahead = ahead
+    serve(half, models[1], ORDERS)
+    reader, published = shop.reader(), []
+    for _ in range(4):
+        score_turn(half, reader, shop)
+        published.append(sum(shop.batches))
+
+    assert published == [0, 10, 20, 35]
+
+
+def test_what_was_scored_ahead_of_a_failure_is_read_again_and_published_once(half, models, shop, ahead):
+    half.ahead = ahead
+    serve(half, models[1], ORDERS)
+    reader = shop.reader()
+    score_turn(half, reader, shop)
+    shop.fails, before = True, half.scale
+    with pytest.raises(DeliveryFailed):
+        score_turn(half, reader, shop)
+    reader.close()
+    shop.fails, left, reader = False, half.unpublished, shop.reader()
+    for _ in range(5):
+        score_turn(half, reader, shop)
+
+    assert (left, before) == (None, 2.5)
+    assert sorted(p.product for p in shop.predictions()) == sorted(f"p{n}" for n in range(35))
