@@ -112,9 +112,14 @@ def table(about: str, found: Sequence[dict[str, Any]]) -> list[str]:
     large = [each for each in found if each[about] >= LARGE[about]]
     if len(large) > 1:
         sizes = np.log([each[about] for each in large])
-        slopes = [np.polyfit(sizes, np.log([max(1e-3, each[cost]) for each in large]), 1)[0] for cost in costs]
-        lines.append(line(f"exponent from {LARGE[about]:,}", ["", *(f"{slope:.2f}" for slope in slopes), ""]))
+        slopes = [slope(sizes, [each[cost] for each in large]) for cost in costs]
+        lines.append(line(f"exponent from {LARGE[about]:,}", ["", *slopes, ""]))
     return lines
+
+
+def slope(sizes: Any, values: Sequence[float]) -> str:
+    """The exponent; nothing where values are so small that they are noise."""
+    return f"{np.polyfit(sizes, np.log(values), 1)[0]:.2f}" if min(values) > 1 else ""
 
 
 if __name__ == "__main__":
