@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from models.faults import LogRefused
 from models.joining import CLOSED, Outcome, State, settle, usable
 from models.messages import Label, Message, Query, Tally
 from models.records import Record
@@ -39,6 +40,9 @@ def join(taken: Sequence[Taken], ledger: Ledger, outputs: set[str], wanted: int)
         outputs: of the model.
         wanted: annotators whose answers settle a query.
 
+    Raises:
+        LogRefused: a known query comes with another product, so the log has begun anew.
+
     """
     joined = Joined()
     for record, message in taken:
@@ -49,6 +53,8 @@ def join(taken: Sequence[Taken], ledger: Ledger, outputs: set[str], wanted: int)
                 joined.queries += 1
                 for place, label, at, _ in ledger.answers(message.id):
                     _weigh(place, label, at, ledger, joined, wanted)
+            else:
+                _check_known(message, ledger)
         elif isinstance(message, Label):
             place = ledger.add_answer(message, record.at)
             joined.ignored["unknown_output"] += sum(output not in outputs for output in message.answers)
@@ -59,6 +65,17 @@ def join(taken: Sequence[Taken], ledger: Ledger, outputs: set[str], wanted: int)
             ledger.traffic.add(message)
             joined.tallies.append(message)
     return joined
+
+
+def _check_known(query: Query, ledger: Ledger) -> None:
+    kept = ledger.query(query.id)
+    if kept is not None and kept.query.product.id != query.product.id:
+        # Its labels would be taken for the other product's.
+        raise LogRefused(
+            f"the query {query.id} about {query.arrival} is known with another product: the topic products has begun "
+            f"anew, and {ledger.path} holds what was learnt from the one before; go on under another log.prefix with "
+            "another data_dir, or bring the topic back"
+        )
 
 
 def _withdraw(key: bytes, ledger: Ledger) -> None:

@@ -71,6 +71,10 @@ def learn(
         rivals: models that learn beside it; compared in the same transaction, before any model has learnt.
         reaction: to drift; None does not look for it.
 
+    Raises:
+        LedgerUnusable: it cannot be written.
+        LogRefused: the log has begun anew, and the ledger is of the one before.
+
     """
     started = clock()
     taken, rejections = _decode(records, limit)

@@ -4,10 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from models.coding import encode
+from models.coding import decode, encode
+from models.faults import LogRefused
 from models.joining import Outcome
-from models.messages import Reason, Tally
+from models.messages import Product, Query, Reason, Tally
 from service.checkpoints import rebuild
 from service.ledger import Ledger
 
@@ -36,6 +38,24 @@ def test_a_label_before_its_query_is_joined_when_the_query_comes(desk):
 
     assert (early.outcomes, early.lessons) == ({Outcome.UNKNOWN_QUERY: 1}, 0)
     assert (later.outcomes, later.lessons) == ({Outcome.APPLIED: 1}, 1)
+
+
+def test_a_query_that_comes_again_changes_nothing(desk):
+    desk.tell(desk.query("q1"), desk.label("q1", answers=YES))
+
+    again = desk.tell(desk.query("q1"))
+
+    assert (again.queries, again.lessons, desk.state("q1").shares) == (0, 0, TAUGHT)
+
+
+def test_a_known_query_about_another_product_tells_that_the_log_has_begun_anew_and_nothing_is_kept(desk):
+    desk.tell(desk.query("q1"))
+    other = replace(decode(Query, desk.query("q1").value), product=Product(id="other", title="other"))
+
+    with pytest.raises(LogRefused, match="products has begun anew"):
+        desk.tell(desk.label("q1", answers=YES), desk.record("queries", "q1", encode(other)))
+
+    assert (desk.ledger.outcomes(), desk.state("q1").state) == ({}, "open")
 
 
 def test_a_repeated_label_changes_nothing(desk):
