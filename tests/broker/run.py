@@ -118,7 +118,7 @@ def start(folder, data, ports, pem):
         )
 
 
-def await_port(process, port, seconds=90.0):
+def await_port(process, port, seconds=240.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:

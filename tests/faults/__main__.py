@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -40,14 +41,14 @@ def options():
 
 
 def scripts(given):
-    """Scripts with their seeds, without end but for `--only`: all of them, then deaths and more deaths."""
-    first = read_scripts(given.seed, long=True)
+    """Scripts with their seeds, without end but for `--only`: all of them, then kills and more kills."""
+    first = read_scripts(given.seed)
     for name in given.only or first:
         yield given.seed, first[name]
     seed = given.seed
     while not given.only:
         seed += 1
-        yield seed, read_scripts(seed, long=True)["deaths"]
+        yield seed, read_scripts(seed)["kills"]
 
 
 def run(script, seed, console):
@@ -92,6 +93,7 @@ def renew(machine, runs):
 
 def main():
     given, console = options(), Console()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     began, runs, kills = time.monotonic(), [], 0
     machine = f"{platform.machine()}, {os.cpu_count()} cores"
     for seed, script in scripts(given):

@@ -1,16 +1,10 @@
 """What can happen: verbs of scripts, each a function of the stage and of the words after the verb."""
 
-import json
 import signal
 
-from models.messages import TOPICS
-from models.records import Outgoing
-from service.reading import read_topic
+from faults.harm import bar, clear, delete, early, fill, partitions, poison, repeat, truncate
 
-POISON = (
-    b"", b"\xc1", b"\x81\xa2id", b"{", b"[]", b'{"id": 7}', b'{"id": "", "title": ""}', b"\xff" * 2_000, b"[" * 5_000,
-    b'{"id": "poison", "title": "x", "price": 1e999}', b"{}", b"\x80", b"\x81\xa2id\xc0",
-)  # fmt: skip
+CLOCKS = {"on": signal.SIGUSR1, "back": signal.SIGUSR2}  # as `nursery` hears them
 
 
 def start(stage, name):
@@ -22,6 +16,7 @@ def start(stage, name):
 
 
 def stop(stage, name):
+    """Ask it to end, and wait until it has, in peace."""
     code = stage.stop(name)
     assert code == 0, f"{name} was asked to end and ended with {code}: {stage.told(name)}"
 
@@ -54,35 +49,51 @@ def wake(stage, name):
     stage.broken = stage.broken and name != "broker"
 
 
+def stand(stage, name, number):
+    """Kill it, start it, and wait until it stands still, having sent all of its Nth transaction but the end."""
+    stage.kill(name)
+    stage.start(name, stands_at=int(number))
+    stage.until(f"{name} to stand in a transaction", lambda: stage.stands(name))
+    stage.paused.add(name)
+
+
+def clock(stage, name, way):
+    """Let its clock jump: a day on, or two days back."""
+    stage.signal(name, CLOCKS[way])
+
+
 def flow(stage, count):
     stage.flow(int(count))
+
+
+def ready(stage, name):
+    stage.until(f"{name} to serve", lambda: stage.ready(name) is not None)
 
 
 def moved(stage, name):
     """Wait until much more is sent, and all of it scored, though this scorer does nothing: the others have its part."""
     wanted = stage.sent + 60
     stage.until("the feed to go on", lambda: stage.sent >= wanted)
-    stage.until(f"the others to take over from {name}", lambda: stage.seen["predictions"] >= wanted)
+    stage.flowing = False
+    stage.until(f"the others to take over from {name}", lambda: stage.seen["predictions"] >= stage.sent)
+    stage.flowing = True
 
 
-def poison(stage, topic):
-    """Put there what no program of ours would write."""
-    records = [Outgoing(topic, b"poison", value) for value in POISON]
-    if topic in ("products", "labels"):
-        records.append(Outgoing(topic, b"poison", None))
-    odd = {name: json.dumps({"query": "nobody's", "annotator": "poison", "answers": {}}).encode() for name in TOPICS}
-    if topic == "labels":
-        records.append(Outgoing(topic, b"poison", odd[topic]))
-    stage.publish(records)
+def says(stage, name, event):
+    """Wait until it has logged an event since it was started."""
+    stage.until(f"{name} to say {event}", lambda: any(line.get("event") == event for line in stage.lines(name)))
 
 
-def repeat(stage, topic):
-    """Send everything on a topic again, in another order."""
-    records = [Outgoing(topic, one.key, one.value) for one in read_topic(stage.reach.read, topic)]
-    stage.rng.shuffle(records)
-    stage.publish(records)
+def ended(stage, name, *words):
+    """Wait until it has ended by itself, with a word about this."""
+    about = " ".join(words)
+    stage.until(f"{name} to end, speaking of {about!r}", lambda: about in stage.last_words.get(name, ""))
 
 
 VERBS = {
-    function.__name__: function for function in (start, stop, kill, restart, pause, wake, flow, moved, poison, repeat)
-}
+    function.__name__: function
+    for function in (
+        start, stop, kill, restart, pause, wake, stand, clock, flow, ready, moved, says, ended,
+        bar, clear, delete, early, fill, partitions, poison, repeat, truncate,
+    )
+}  # fmt: skip

@@ -2,11 +2,11 @@
 
 import random
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPTS = Path(__file__).with_name("scripts.toml")
-KILLS = ("kill", "restart")
+KILLS = ("kill", "restart", "stand")
 
 
 @dataclass(frozen=True)
@@ -28,27 +28,25 @@ class Script:
     own_broker: bool = False  # since it is done harm
     short: bool = True  # part of the tests; the others only of `make faults`
     ends: tuple[str, ...] = ()  # who may end by itself, as documented, and is started again
-    rounds: int = 1
 
     @property
     def kills(self):
         return sum(event.words[0] in KILLS for event in self.events)
 
 
-def read_scripts(seed, *, long=False, path=SCRIPTS):
+def read_scripts(seed, path=SCRIPTS):
     """Read all scripts, by name; the random moments in them follow from the seed.
 
     An event is `"verb who ..."`, or `"2.5s verb who ..."` after a pause, or `"0-2s verb who ..."` after a random one.
+    `rounds` repeats all events so often.
     """
-    told = tomllib.loads(path.read_text())["script"]
-    return {one["name"]: _script(one, random.Random(f"{seed} {one['name']}"), long) for one in told}
+    return {told["name"]: _script(told, seed) for told in tomllib.loads(path.read_text())["script"]}
 
 
-def _script(told, rng, long):
-    fields = {name: value for name, value in told.items() if name not in ("events", "rounds", "long_rounds")}
-    rounds = told.get("long_rounds", told.get("rounds", 1)) if long else told.get("rounds", 1)
-    events = tuple(_event(text, rng) for _ in range(rounds) for text in told["events"])
-    return Script(**fields | {"ends": tuple(told.get("ends", ()))}, events=events, rounds=rounds)
+def _script(told, seed):
+    rng = random.Random(f"{seed} {told['name']}")
+    events = tuple(_event(text, rng) for _ in range(told.pop("rounds", 1)) for text in told["events"])
+    return Script(**told | {"events": events, "ends": tuple(told.get("ends", ()))})
 
 
 def _event(text, rng):
@@ -56,5 +54,4 @@ def _event(text, rng):
     if not first[0].isdigit():
         return Event((first, *rest))
     least, _, most = first.removesuffix("s").partition("-")
-    after = rng.uniform(float(least), float(most)) if most else float(least)
-    return replace(Event(tuple(rest)), after=after)
+    return Event(tuple(rest), rng.uniform(float(least), float(most or least)))

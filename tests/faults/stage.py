@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import subprocess
 import time
 import urllib.request
 from collections import Counter
@@ -45,16 +46,18 @@ class Stage:
     def __init__(self, folder, broker, *, prefix, scorers=2, seed=0, rate=30.0, may_end=(), sets=None):
         self.folder, self.broker, self.rate, self.may_end = Path(folder), broker, rate, may_end
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.feed = self.folder / "shop.jsonl.gz"
+        outputs = write_feed(self.feed, MOST, seed=seed)
         reach = {"stream": prefix.strip("."), "log.prefix": prefix, "kafka.bootstrap": broker.servers}
         self.changes = SMALL | reach | (sets or {})
-        self.settings = read_settings(None, self.changes | {"data_dir": str(self.folder / "data")})
+        self.settings = read_settings(
+            None, self.changes | {"data_dir": str(self.folder / "data"), "outputs_file": str(outputs)}
+        )
         self.reach = clients(self.settings)
         self.rng = random.Random(f"stage {seed}")
-        self.feed = self.folder / "shop.jsonl.gz"
-        self.outputs = write_feed(self.feed, MOST, seed=seed)
         self.products = [product for product, _ in read_products(self.feed)]
         self.names = ["learner", *(f"scorer-{n}" for n in range(scorers)), "crowd"]
-        self.alive, self.paused, self.ended = {}, set(), Counter()
+        self.alive, self.paused, self.ended, self.last_words = {}, set(), Counter(), {}
         self.broken = False  # the broker is
         self.sent, self.seen, self.places = 0, Counter(), {}
         self.flowing, self._fed = True, time.monotonic()
@@ -66,7 +69,7 @@ class Stage:
         """Start a process; with `stands_at` N, one that stops itself in its Nth transaction."""
         kind, _, number = name.partition("-")
         words = {
-            "learner": ["learn", "--outputs", self.outputs],
+            "learner": ["learn", "--outputs", self.settings.outputs_file],
             "scorer": ["score", "--set", f"kafka.instance={number}"],
             "crowd": ["annotate", "--truth", self.feed, "--annotators", 3, "--delay", 0.3, "--skip", 0.02],
         }[kind]
@@ -102,6 +105,15 @@ class Stage:
     def log_of(self, name):
         return self.folder / f"{name}.log"
 
+    def stands(self, name):
+        """Whether it stands still, stopped by a signal."""
+        shown = subprocess.run(["ps", "-o", "state=", "-p", str(self.alive[name].pid)], capture_output=True, check=True)
+        return shown.stdout.startswith(b"T")
+
+    def named(self, topic):
+        """What a topic is called on the broker."""
+        return self.settings.log.prefix + topic
+
     def told(self, name, size=3_000):
         path = self.log_of(name)
         return path.read_text(errors="replace")[-size:] if path.exists() else ""
@@ -121,7 +133,7 @@ class Stage:
         if port is None:
             return None
         address = f"http://127.0.0.1:{port}/readyz"
-        with suppress(OSError, ValueError), urllib.request.urlopen(address, timeout=5) as answer:
+        with suppress(OSError, ValueError, LookupError), urllib.request.urlopen(address, timeout=5) as answer:
             return json.load(answer)["model"]["version"]
         return None
 
@@ -142,11 +154,12 @@ class Stage:
         try:
             self.writer().publish(records, None)
         except (DeliveryFailed, LogUnavailable):
-            self._drop()
+            self.reopen()
             return False
         return True
 
-    def _drop(self):
+    def reopen(self):
+        """Open our own clients anew when they are needed."""
         for client in (self._writer, self._watch):
             if client is not None:
                 client.close()
@@ -160,7 +173,7 @@ class Stage:
                 self._feed(began)
                 self._look(pause)
             except (LogUnavailable, DeliveryFailed):
-                self._drop()
+                self.reopen()
                 self._fed = 0.0  # how much of the feed is there has to be found out
         for name, process in list(self.alive.items()):
             if process.exitcode is not None:
@@ -172,14 +185,17 @@ class Stage:
         if name not in self.may_end or code != 1:
             raise Broken(f"{name} ended by itself, with {code}: {self.told(name)}")
         self.ended[name] += 1
+        self.last_words[name] = self.told(name)
         self.start(name)  # as whoever runs it does
 
     def _feed(self, now):
         if self._fed == 0.0:
             there = {record.key for record in read_topic(self.reach.read, "products")}
             self.sent, self._fed = len(there - {b"poison"}), now
+        if not self.flowing:
+            self._fed = now
         due = min(int((now - self._fed) * self.rate), 200)
-        if not self.flowing or due < 5:
+        if due < 5:
             return
         batch = self.products[self.sent : self.sent + due]
         self.writer().publish([Outgoing("products", one.id.encode(), encode(one)) for one in batch], None)
@@ -187,6 +203,7 @@ class Stage:
 
     def _look(self, pause):
         if self._watch is None:
+            self.writer()  # which makes the topics
             self._watch = self.reach.read(WATCHED, "watch", Position(group="watch", offsets=self.places))
         for record in self._watch.poll(5_000, pause):
             self.seen[record.topic] += 1
@@ -228,4 +245,4 @@ class Stage:
         for name in list(self.alive):
             with suppress(ProcessLookupError):
                 self.kill(name)
-        self._drop()
+        self.reopen()
