@@ -18,7 +18,7 @@ import json
 import logging
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -36,7 +36,7 @@ from models.records import Outgoing, Record
 from models.shipping import Orders
 from service.assembly import clients
 from service.encoders import Encoders
-from service.halves import scoring_half
+from service.halves import ahead_of, scoring_half
 from service.metrics import Metrics
 from service.scoring import score_turn, serve
 from service.settings import Settings, read_settings
@@ -123,7 +123,7 @@ class Scoring:
     def __init__(self, served: Served, settings: Settings) -> None:
         self.registry, self.taken = CollectorRegistry(), 0
         metrics = Metrics(self.registry, (), version="0")
-        self.half = scoring_half(settings, Encoders("cpu", 1), metrics, make_key=False, ahead=ThreadPoolExecutor(1))
+        self.half = scoring_half(settings, Encoders("cpu", 1), metrics, make_key=False, ahead=ahead_of(settings))
         share, now = settings.asking.share, time.time()
         orders = Orders(share=share, factor=1.0, finished=(), scale=1.0, yardstick=False, encoder="", made_at=now)
         serve(self.half, served.yardstick.snapshot, orders)  # what it watches by
@@ -137,24 +137,16 @@ class Scoring:
 
 
 def through(settings: Settings, group: str, count: int, step: Any) -> float:
-    """Seconds to take so many products off the log, from the first batch on."""
+    """Seconds to take so many products off the log, at the pace of all batches but the first, which waits to join."""
     reach = clients(settings)
-    writer, reader = reach.write(group), reach.read(("products",), group, None)
-    while not reader.poll(1, IDLE):
-        pass
-    reader.close()  # the group is made and its partitions known; nothing was published past
-    reader = reach.read(("products",), group, None)
-    done, begun = 0, 0.0
-    while done < count:
-        now = time.perf_counter()
-        taken = step.turn(reader, writer, settings.log.batch)
-        if taken and not begun:
-            begun = now
-        done += taken
-    seconds = time.perf_counter() - begun
-    reader.close()
-    writer.close()
-    return seconds
+    with closing(reach.write(group)) as writer, closing(reach.read(("products",), group, None)) as reader:
+        first = 0
+        while not first:
+            first = step.turn(reader, writer, settings.log.batch)
+        done, begun = first, time.perf_counter()
+        while done < count:
+            done += step.turn(reader, writer, settings.log.batch)
+        return (time.perf_counter() - begun) * count / (count - first)
 
 
 def alone(served: Served, arriving: list[Record], batch: int) -> float:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -22,7 +21,7 @@ from producers.port import Producer
 from producers.provision import provision
 from producers.sqlite import FILE, SqliteWriter
 from producers.topics import Topic, topics
-from service.halves import learning_half, scoring_half
+from service.halves import ahead_of, learning_half, scoring_half
 from service.http import Health
 from service.keeping import Every
 from service.kinds import roots_of
@@ -62,9 +61,8 @@ def make_scorer(settings: Settings, registry: CollectorRegistry, *, patience: fl
 
     """
     metrics = Metrics(registry, version=version("askance"))
-    ahead = ThreadPoolExecutor(1, "scoring")
     return Scorer(
-        half=scoring_half(settings, encoders_of(settings), metrics, make_key=False, ahead=ahead),
+        half=scoring_half(settings, encoders_of(settings), metrics, make_key=False, ahead=ahead_of(settings)),
         receiver=Receiver(device=device_of(settings), roots=roots_of(settings.model)),
         health=Health(time.monotonic, patience=patience, parts=("snapshot", "log")),
         metrics=metrics,

@@ -1,7 +1,7 @@
 """The two halves as settings and ledger have them, before any log is open."""
 
 import time
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import structlog
 
@@ -44,6 +44,15 @@ def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:
         expires=asking.expires_days * DAY,
         output_shares=asking.output_shares,
     )
+
+
+def ahead_of(settings: Settings) -> Executor | None:
+    """Where a scorer scores the next batch while it publishes: only beside a client that works without the interpreter.
+
+    Beside kafka-python nothing is gained (docs/benchmarks.md), and every rebalance would cost a batch.
+    """
+    overlaps = settings.kafka.bootstrap and settings.kafka.client == "confluent"
+    return ThreadPoolExecutor(1, "scoring") if overlaps else None
 
 
 def scoring_half(
