@@ -57,6 +57,7 @@ class KafkaReader:
         self._next: dict[TopicPartition, int] = {}
         self._epochs: dict[TopicPartition, int] = {}
         self._unclaimed: set[TopicPartition] = set()  # polled since the last `position`
+        self._unsure = False  # whether others have read on, since the membership changed
         self._stood: dict[TopicPartition, int] = {}  # where it was at the last silence
         self._idle = idle
         self._heard = self._looked = time.monotonic()
@@ -116,13 +117,17 @@ class KafkaReader:
         batch: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=timeout, max_records=limit)
         if self._member:
             # Taken at once: later it may be of a membership that did not see these records.
-            self._membership = self._consumer.group_metadata()
+            before, self._membership = self._membership, self._consumer.group_metadata()
             taken, self._taken.places = self._taken.places, set()
             if taken & self._unclaimed:
                 raise RuntimeError("partitions went to another member between polling and publishing")
             if self._membership.generation_id < 0 or not self._membership.member_id:
                 self._next = {}
                 return {}  # the group went on without us; the next poll joins again, at the group's past
+            self._unsure = self._unsure or self._membership != before
+            if self._unsure and batch:
+                self._check_past(batch)
+                self._unsure = False
         # The client's positions, since they lie beyond the marks that end transactions.
         positions = {place: self._consumer.position(place, 1_000) for place in self._consumer.assignment()}
         self._next = {place: at for place, at in positions.items() if at is not None}
@@ -130,6 +135,14 @@ class KafkaReader:
             self._epochs[place] = records[-1].leader_epoch
             self._unclaimed.add(place)
         return batch
+
+    def _check_past(self, batch: Mapping[TopicPartition, list[Any]]) -> None:
+        """Raise if others have read on: the client keeps its places in partitions that it loses and gets back."""
+        for place in self._consumer.assignment():
+            at = batch[place][0].offset if place in batch else self._consumer.position(place, 1_000)
+            past = self._consumer.committed(place, timeout_ms=int(self._connection.patience * 500))
+            if at is not None and past is not None and past > at:
+                raise RuntimeError(f"others have read {place.topic}/{place.partition} on from {at} to {past}")
 
     def position(self) -> Position:
         self._unclaimed.clear()

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import pytest
 
+from consumers.kafka import KafkaReader
 from consumers.port import LogRefused, LogUnavailable
 from models.records import Outgoing, Position
 from producers.connection import Connection
@@ -99,6 +100,30 @@ def echoed(log, count):
     """How often each number came out, for a reader of committed records."""
     watch = log.reader("other", group="watch", start=BEGINNING)
     return Counter(int(record.value) for record in [*read(watch, count), *watch.poll(1_000, 0.5)])
+
+
+def test_a_member_begins_anew_where_others_have_read_on_while_it_was_away(kafka_log):
+    feed(kafka_log, 30)
+    reader, writer = kafka_log.reader("wide", group="g"), kafka_log.writer()
+    if not isinstance(reader, KafkaReader):
+        pytest.skip("the other client forgets its places when it loses partitions")
+    read(reader, 30)
+    ours = reader.position()
+    writer.publish([], ours)
+    feed(kafka_log, 900)
+    further = {place: at + 200 for place, at in ours.offsets.items()}
+    writer.publish([], Position(group=ours.group, offsets=further))  # as a member did that had them meanwhile
+
+    other = kafka_log.reader("wide", group="g")  # so that the group shares its partitions out again
+    with pytest.raises(LogUnavailable, match="others have read"):
+        poll_in_turns(reader, other, seconds=60)
+
+
+def poll_in_turns(*readers, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        for reader in readers:
+            reader.poll(1, 0.1)
 
 
 STEPS = [
