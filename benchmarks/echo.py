@@ -25,7 +25,8 @@ from producers.connection import Connection
 from producers.kafka import KafkaWriter
 from producers.port import Producer
 from producers.provision import provision
-from producers.sqlite import FILE, SqliteWriter
+from producers.sqlite import SqliteWriter
+from producers.sqlite_file import FILE
 from producers.topics import Topic
 
 CLIENTS = {"kafka-python": (KafkaReader, KafkaWriter), "confluent": (ConfluentReader, ConfluentWriter)}

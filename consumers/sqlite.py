@@ -11,7 +11,7 @@ from typing import Final
 from consumers.membership import Change, Membership
 from consumers.port import LogRefused, LogUnavailable
 from models.records import Position, Record
-from producers.sqlite import OFFSET_BITS, connect, faults, transaction
+from producers.sqlite_file import OFFSET_BITS, connect, faults, transaction
 
 PAUSE: Final = 0.01
 """Seconds between two looks whether anything was written."""

@@ -26,7 +26,8 @@ from consumers.sqlite import SqliteReader
 from models.records import Position
 from producers.connection import Connection
 from producers.provision import provision
-from producers.sqlite import FILE, SqliteWriter
+from producers.sqlite import SqliteWriter
+from producers.sqlite_file import FILE
 from producers.topics import Topic
 from shared.brokers import Broker, NoBroker
 from shared.clients import CLIENTS, Client, client_named

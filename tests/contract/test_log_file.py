@@ -14,7 +14,8 @@ import pytest
 from consumers.port import LogRefused, LogUnavailable
 from models.records import Outgoing, Position
 from producers.port import DeliveryFailed
-from producers.sqlite import FILE, SqliteWriter, connect, fault
+from producers.sqlite import SqliteWriter
+from producers.sqlite_file import FILE, connect, fault
 from producers.topics import Topic, topics
 
 BEGINNING = Position(group="own")

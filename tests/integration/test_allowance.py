@@ -9,7 +9,8 @@ from prometheus_client import CollectorRegistry
 from models.coding import decode, encode
 from models.messages import Prediction, Product
 from models.records import Outgoing
-from producers.sqlite import FILE, SqliteWriter
+from producers.sqlite import SqliteWriter
+from producers.sqlite_file import FILE
 from producers.topics import topics
 from service.assembly import clients, make_both, open_both
 from service.loop import run

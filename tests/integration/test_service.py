@@ -21,7 +21,7 @@ from models.features import featurise
 from models.messages import Label, Prediction, Product, Query, Rejection
 from models.records import Outgoing, Position
 from producers.port import DeliveryFailed
-from producers.sqlite import FILE
+from producers.sqlite_file import FILE
 from service.assembly import clients, make_both, open_both
 from service.audit import audit
 from service.halves import asking_of

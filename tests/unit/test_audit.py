@@ -13,7 +13,8 @@ from models.lessons import LearnerSettings
 from models.messages import Prediction, Product, Query, Reason, Rejection
 from models.policies import POLICIES
 from models.records import Outgoing, Position
-from producers.sqlite import FILE, SqliteWriter
+from producers.sqlite import SqliteWriter
+from producers.sqlite_file import FILE
 from producers.topics import topics
 from service.audit import audit
 from service.deciding import Asking

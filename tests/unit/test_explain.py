@@ -7,7 +7,8 @@ from consumers.sqlite import SqliteReader
 from models.coding import encode
 from models.messages import Prediction, Reason, Rejection
 from models.records import Outgoing
-from producers.sqlite import FILE, SqliteWriter
+from producers.sqlite import SqliteWriter
+from producers.sqlite_file import FILE
 from producers.topics import topics
 from service.explain import explain, scores_of
 

@@ -12,7 +12,8 @@ from models.messages import Prediction, Product
 from models.records import Outgoing
 from models.shipping import Orders
 from producers.port import DeliveryFailed
-from producers.sqlite import FILE, SqliteWriter
+from producers.sqlite import SqliteWriter
+from producers.sqlite_file import FILE
 from producers.topics import topics
 from service.encoders import Encoders
 from service.halves import asking_of

@@ -12,7 +12,8 @@ from consumers.sqlite import SqliteReader
 from models.learner import Learner
 from models.records import Position
 from models.shipping import Receiver, Shipper
-from producers.sqlite import FILE, SqliteWriter
+from producers.sqlite import SqliteWriter
+from producers.sqlite_file import FILE
 from producers.topics import Topic as LogTopic
 from shared.lessons import OUTPUTS, SMALL, lesson, product, taught, withdrawn
 from shared.wire import ORDERS, Topic, orders, said
