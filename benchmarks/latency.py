@@ -20,9 +20,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from exactly_once import Run
+from proof_page import put
 from rich.console import Console
 from rich.table import Table
 
@@ -48,6 +50,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--share", type=float, default=0.02, help="of products asked about")
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE, passed on to the service")
+    parser.add_argument("--page", type=Path, default=Path("docs/benchmarks.md"))
     parser.add_argument("--report", type=Path, default=Path("benchmarks/results/latency.json"))
     return parser.parse_args()
 
@@ -200,6 +203,23 @@ def main() -> None:
     report = {"machine": machine, "log": given.log, "roles": given.roles, "most": round(rate), "loads": loads}
     given.report.parent.mkdir(parents=True, exist_ok=True)
     given.report.write_text(json.dumps(report, indent=1) + "\n")
+    put(given.page, "latency", lines(given, report))
+
+
+def lines(given: argparse.Namespace, report: dict[str, Any]) -> str:
+    """The part of the page: a row per load."""
+    titles = [f"{what} p{100 * quantile:g}" for what in ("prediction", "label") for quantile in QUANTILES]
+    found = [
+        f"{report['machine']}; {given.log}, {'`learn` and `score` apart' if given.roles == 'split' else '`run`'}, "
+        f"at most {report['most']:,} products a second; milliseconds.",
+        "",
+        "| load | products a second | " + " | ".join(titles) + " |",
+        "| ---: |" + " ---: |" * (1 + len(titles)),
+    ]
+    for share, load in zip(given.shares, report["loads"], strict=True):
+        cells = [f"{load[what][f'p{100 * q:g}']:,.0f}" for what in ("prediction", "label") for q in QUANTILES]
+        found.append(f"| {share:.0%} | {load['rate']:,} | " + " | ".join(cells) + " |")
+    return "\n".join(found)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,10 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from exactly_once import Run
+from proof_page import put
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -41,6 +43,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=200.0, help="products per second while it is killed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE, passed on to the service")
+    parser.add_argument("--page", type=Path, default=Path("docs/benchmarks.md"))
     parser.add_argument("--report", type=Path, default=Path("benchmarks/results/recovery.json"))
     return parser.parse_args()
 
@@ -138,6 +141,21 @@ def main() -> None:
     }  # fmt: skip
     given.report.parent.mkdir(parents=True, exist_ok=True)
     given.report.write_text(json.dumps(report, indent=1) + "\n")
+    put(given.page, "recovery", lines(report))
+
+
+def lines(report: dict[str, Any]) -> str:
+    """The part of the page."""
+    found = [
+        f"{report['machine']}; {report['log']}, {report['answers']:,} answers in the ledger, "
+        f"{report['rate']:g} products a second, {len(report['serving'])} kills.",
+        "",
+        "| from kill -9 | median, s | longest, s |",
+        "| --- | ---: | ---: |",
+    ]
+    for name, seconds in (("serving again", report["serving"]), ("caught up", report["caught_up"])):
+        found.append(f"| {name} | {statistics.median(seconds):.1f} | {max(seconds):.1f} |")
+    return "\n".join(found)
 
 
 if __name__ == "__main__":
