@@ -210,8 +210,10 @@ def lines(given: argparse.Namespace, report: dict[str, Any]) -> str:
     """The part of the page: a row per load."""
     titles = [f"{what} p{100 * quantile:g}" for what in ("prediction", "label") for quantile in QUANTILES]
     found = [
-        f"{report['machine']}; {given.log}, {'`learn` and `score` apart' if given.roles == 'split' else '`run`'}, "
-        f"at most {report['most']:,} products a second; milliseconds.",
+        (
+            f"{report['machine']}; {given.log}, {'`learn` and `score` apart' if given.roles == 'split' else '`run`'}, "
+            f"at most {report['most']:,} products a second; milliseconds."
+        ),
         "",
         "| load | products a second | " + " | ".join(titles) + " |",
         "| ---: |" + " ---: |" * (1 + len(titles)),

@@ -147,8 +147,10 @@ def main() -> None:
 def lines(report: dict[str, Any]) -> str:
     """The part of the page."""
     found = [
-        f"{report['machine']}; {report['log']}, {report['answers']:,} answers in the ledger, "
-        f"{report['rate']:g} products a second, {len(report['serving'])} kills.",
+        (
+            f"{report['machine']}; {report['log']}, {report['answers']:,} answers in the ledger, "
+            f"{report['rate']:g} products a second, {len(report['serving'])} kills."
+        ),
         "",
         "| from kill -9 | median, s | longest, s |",
         "| --- | ---: | ---: |",
