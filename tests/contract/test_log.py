@@ -290,7 +290,7 @@ def test_an_older_reader_of_a_group_cannot_publish_past_a_newer_one(log):
     assert values(read(log.reader("other", group="watch"), 1)) == [b"from the newer"]
 
 
-def shared(writer, members, count, seconds=40.0):
+def shared(writer, members, count, seconds=90.0):
     """What members of one group read, each publishing past it, until `count` have come; by member."""
     got = [[] for _ in members]
     deadline = time.monotonic() + seconds
@@ -311,7 +311,7 @@ def test_members_of_a_group_share_the_partitions_and_each_record_comes_once(log)
     writer.publish(wide(0, 30), None)
     alone = shared(writer, members, 30)
     members.append(log.reader("wide", instance="b"))
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while not all(member.position().offsets for member in members) and time.monotonic() < deadline:
         assert shared(writer, members, 1, seconds=0.2) == [[], []]
     writer.publish(wide(30, 330), None)

@@ -137,6 +137,7 @@ def test_the_line_of_a_scored_batch_is_complete():
         policy="iwal",
         target=0.1,
         scale=1.0,
+        output_scales={},
         seconds={"decode": 0.12345678},
     )
 
