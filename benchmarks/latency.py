@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import tempfile
 import threading
 import time
@@ -103,11 +104,14 @@ class Seen:
 
     reader: object
     feed: Feed
+    processes: list[subprocess.Popen[bytes]]
     predicted: dict[str, float] = field(default_factory=dict)
     models: dict[int, float] = field(default_factory=dict)
 
     def look(self) -> None:
         records = self.reader.poll(2_000, 0.005)
+        if any(process.poll() is not None for process in self.processes):
+            raise SystemExit("a process ended by itself")
         now, queries = time.monotonic(), []
         for record in records:
             if record.topic == "queries" and record.value is not None:
@@ -178,19 +182,23 @@ def main() -> None:
         if given.roles == "split":
             given.set = ["asking.seed=0123456789abcdef0123456789abcdef", *given.set]
         run = Run(given, Path(temporary))
-        for role in ("run",) if given.roles == "run" else ("learn", "score"):
-            started = run.start(role, "--outputs", given.outputs)
-            run.service = run.service or started
+        if given.roles == "run":
+            processes = [run.start("run", "--outputs", given.outputs)]
+        else:
+            processes = [run.start("learn", "--outputs", given.outputs), run.start("score")]
         reach = clients(run.settings)
         feed = Feed(((entry.product, entry.labels) for entry in generate(10**9, seed=1)), reach.write("latency"))
-        seen = Seen(reach.read(("predictions", "queries"), "latency", Position(group="latency")), feed)
+        reader = reach.read(("predictions", "queries"), "latency", Position(group="latency"))
+        seen = Seen(reader, feed, processes)
         most(seen)  # to have learnt something
         rate = most(seen)
         console.print(f"{rate:,.0f} products a second from a backlog")
         loads = [at(share * rate, given.seconds, seen, run.settings.data_dir) for share in given.shares]
         seen.reader.close()
         feed.writer.close()
-        run.stop_service()
+        for process in processes:
+            process.terminate()
+            process.wait(60)
     table = Table("load", "products/s", title=f"{given.log}, {given.roles}: milliseconds")
     for what in ("prediction", "label"):
         for quantile in QUANTILES:
