@@ -49,6 +49,24 @@ class Taken(ConsumerRebalanceListener):  # type: ignore[misc]  # the client has 
         self.places |= set(lost)
 
 
+class _Kept:
+    """A join under way that is never called done, so that the client takes its result instead of joining once more."""
+
+    def __init__(self, join: Any) -> None:
+        self.is_done = False
+        self.add_callback, self.add_errback = join.add_callback, join.add_errback  # told at once of what is over
+
+
+def keep_join(consumer: Any) -> None:
+    """Let a join that ends between two polls count; kafka-python 3.0.12 throws its result away.
+
+    It then joins again, and so do all other members: where members poll in turn, nobody ever reads again.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way in
+    if coordinator._join_task is not None and not isinstance(coordinator._join_task, _Kept):  # noqa: SLF001
+        coordinator._join_task = _Kept(coordinator._join_task)  # noqa: SLF001
+
+
 def record_of(topic: str, record: Any) -> Record:
     """Make our record of the client's; `topic` is its name without the prefix."""
     content_type = ""

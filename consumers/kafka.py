@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kafka import ConsumerGroupMetadata, KafkaConsumer, TopicPartition
 
-from consumers.client import Taken, record_of, settings
+from consumers.client import Taken, keep_join, record_of, settings
 from consumers.port import LogRefused, LogUnavailable
 from models.records import Position, Record
 from producers.connection import Connection, Watchdog, abandon, faults, made
@@ -114,6 +114,8 @@ class KafkaReader:
         return records
 
     def _poll(self, limit: int, timeout: int) -> dict[Any, Any]:
+        if self._member:
+            keep_join(self._consumer)
         batch: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=timeout, max_records=limit)
         if self._member:
             # Taken at once: later it may be of a membership that did not see these records.
