@@ -1,6 +1,6 @@
 """What a policy looks at: a batch of arrivals, and what the model that serves says of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -34,6 +34,12 @@ class View:
     def of(cls, features: Features, snapshot: Serving) -> Self:
         """Let the members of the snapshot look at the arrivals."""
         return cls(features=features, snapshot=snapshot, members=snapshot.members(features))
+
+    def take(self, rows: NDArray[np.int64]) -> Self:
+        """The same of some of the arrivals, in ascending order; itself if that is all of them."""
+        if len(rows) == len(self.members):
+            return self
+        return replace(self, features=self.features.take(rows), members=self.members[rows])
 
     @property
     def prevalence(self) -> NDArray[np.float64]:

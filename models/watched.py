@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.chance import combine
 from models.features import Features
+from models.hashing import mix
 from models.messages import Signals
 from models.network import sketch
 from models.policies import Iwal
@@ -19,6 +20,7 @@ from models.view import View
 LOOK: Final = 16  # fixed random projections of the features: they depend on no model
 BUSIEST: Final = 32  # outputs whose scores are watched
 BLOCK: Final = 16  # arrivals whose mean is one value, at least
+MOST: Final = 512  # arrivals of a batch that are measured, at most
 _ROWS: Final = 64  # of one message, at most
 MOST_TOLD: Final = _ROWS * 4 * (1 + LOOK + 2 + BUSIEST)  # bytes of one message, but for the names
 
@@ -75,6 +77,15 @@ class Yardstick:
             outputs=[self.snapshot.outputs[k] for k in self.busiest],
             blocks=rows.astype("<f4").tobytes(),
         )
+
+
+def sample(arrivals: int) -> NDArray[np.int64]:
+    """Which of so many arrivals of one batch are measured, ascending: all up to MOST, else one of every few."""
+    step = max(1, -(-arrivals // MOST))
+    firsts = np.arange(0, arrivals, step)
+    # Scattered, lest they keep in step with partitions or merchants that come in turn.
+    scattered = firsts + (mix(np.arange(len(firsts), dtype=np.uint64)) % np.uint64(step)).astype(np.int64)
+    return np.minimum(scattered, arrivals - 1)
 
 
 def blocks_of(signals: Signals) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.chance import query_id
 from models.coding import Malformed, encode, reject
-from models.messages import Because, OutputTally, Prediction, Product, Query, Tally
+from models.messages import Because, OutputTally, Prediction, Product, Query, Signals, Tally
 from models.port import Serving
 from models.records import Outgoing, Record
 from models.watched import Yardstick
@@ -34,7 +34,8 @@ class Decided:
     judged: Judged
     draws: NDArray[np.float64]  # (n,)
     asked: NDArray[np.bool_]  # (n,)
-    measured: NDArray[np.float64] | None = None  # (n, signals) of drift, if it is watched for
+    watched: NDArray[np.int64]  # those measured for drift, ascending
+    measured: NDArray[np.float64] | None = None  # (watched, signals) of drift, if it is watched for
 
 
 def predictions(decided: Decided) -> Iterator[Outgoing]:
@@ -158,7 +159,15 @@ def tallies(decided: Decided, yardstick: Yardstick | None = None) -> Iterator[Ou
                 )
                 for name, n, yes, no in zip(snapshot.outputs, counts, above, below, strict=True)
             },
-            signals=(None if yardstick is None or decided.measured is None else yardstick.told(decided.measured[rows])),
+            signals=_signals(decided, rows, yardstick),
             at=decided.at,
         )
         yield Outgoing("tallies", f"{topic}/{partition}".encode(), encode(tally))
+
+
+def _signals(decided: Decided, rows: list[int], yardstick: Yardstick | None) -> Signals | None:
+    """What was measured of some arrivals; None if nothing was."""
+    if yardstick is None or decided.measured is None:
+        return None
+    measured = decided.measured[np.isin(decided.watched, rows)]
+    return yardstick.told(measured) if len(measured) else None

@@ -17,7 +17,7 @@ from models.messages import Product, Reason
 from models.port import Serving
 from models.records import Outgoing, Record
 from models.view import View
-from models.watched import Yardstick
+from models.watched import Yardstick, sample
 from service.deciding import Asking, Judged
 from service.decisions import Decided, predictions, queries, rejected, tallies
 
@@ -76,13 +76,15 @@ def score(
     laps.end("decode")
     features = as_features(products, encoder, bits=snapshot.bits)
     laps.end("featurise")
-    scores, measured, parts = [], [], []
+    scores, measured, parts, watched, first = [], [], [], sample(len(products)), 0
     for part in _parts(features, len(snapshot.outputs)):
         view = View.of(part, snapshot)
         scores.append(view.scores)  # (n, K)
         laps.end("classify")
         if yardstick is not None:
-            measured.append(yardstick.measure(view))
+            within = watched[(watched >= first) & (watched < first + len(part))] - first
+            measured.append(yardstick.measure(view.take(within)))
+            first += len(part)
         laps.end("watch")
         parts.append(asking.judge(view, scale, output_scales))
         scale, output_scales = parts[-1].scale, parts[-1].output_scales
@@ -102,6 +104,7 @@ def score(
         judged=judged,
         draws=drawn,
         asked=judged.chances.asked(drawn),
+        watched=watched,
         measured=np.concatenate(measured) if measured else None,
     )
     laps.end("decide")

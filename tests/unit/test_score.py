@@ -12,11 +12,14 @@ import pytest
 
 from models.chance import draw, query_id
 from models.coding import MAX_BYTES, decode, encode
+from models.features import featurise
 from models.learner import Learner
 from models.lessons import LearnerSettings, Lesson
 from models.messages import Prediction, Product, Query, Reason, Rejection, Tally
 from models.policies import POLICIES
 from models.records import Record
+from models.view import View
+from models.watched import MOST, Yardstick, blocks_of, sample
 from service.deciding import Asking
 from service.score import MOST_SCORES, score
 
@@ -355,6 +358,21 @@ def test_a_batch_with_too_many_outputs_for_one_part_is_scored_as_its_parts_are()
     assert predictions(together) == [one for part in apart for one in predictions(part)]
     assert queries(together) == [one for part in apart for one in queries(part)]
     assert together.scale == scale
+
+
+@pytest.mark.parametrize("outputs", [4, 1_000], ids=["in one part", "in parts"])
+def test_of_a_large_batch_some_arrivals_are_measured(outputs):
+    older = Learner([f"output:{k}" for k in range(outputs)], SMALL, seed=0).snapshot()
+    batch, yardstick = records(2 * MOST), Yardstick.of(older)
+    told = score(
+        batch, older, ASKING, scale=1.0, limit=MAX_BYTES, now=NOW, clock=lambda: 0.0, yardstick=yardstick
+    )  # fmt: skip
+    blocks = np.concatenate([blocks_of(tally.signals) for tally in of(told, Tally, "tallies")])
+    some = featurise([product(n) for n in sample(2 * MOST).tolist()], bits=older.bits)
+    measured = yardstick.measure(View.of(some, older))
+
+    assert blocks[:, 0].sum() == MOST
+    assert blocks[:, 1:].sum(axis=0) == pytest.approx(measured.sum(axis=0), rel=1e-4, abs=1e-3)
 
 
 def test_the_budget_is_met():

@@ -10,7 +10,7 @@ from models.learner import Learner
 from models.lessons import LearnerSettings, Lesson
 from models.messages import Product, Signals
 from models.view import View
-from models.watched import BLOCK, LOOK, Yardstick, blocks_of, names_of
+from models.watched import BLOCK, LOOK, MOST, Yardstick, blocks_of, names_of, sample
 
 OUTPUTS = ("red", "shoe")
 SMALL = LearnerSettings(bits=12, width=8, sketch=8, hidden=16, members=4, memory=200, batch=16, rehearsals=2)
@@ -76,6 +76,20 @@ def test_a_message_is_bounded_however_many_the_arrivals(snapshots):
     told = yardstick.told(np.ones((100_000, LOOK + 2 + len(OUTPUTS))))
 
     assert (len(told.blocks) <= 64 * 4 * (1 + LOOK + 2 + 32), blocks_of(told)[:, 0].sum()) == (True, 100_000)
+
+
+@pytest.mark.parametrize("arrivals", [0, 1, MOST, MOST + 1, 3 * MOST, 10 * MOST + 7])
+def test_of_a_batch_all_are_measured_or_one_of_every_few(arrivals):
+    step = max(1, -(-arrivals // MOST))
+
+    assert (sample(arrivals) // step).tolist() == list(range(-(-arrivals // step)))
+
+
+@pytest.mark.parametrize("turns", [2, 3, 4, 6])
+def test_what_comes_in_turn_is_measured_in_equal_parts(turns):
+    counts = np.bincount(sample(4 * MOST) % turns, minlength=turns)
+
+    assert counts.tolist() == pytest.approx([MOST / turns] * turns, rel=0.2)
 
 
 def test_only_the_outputs_of_most_positives_are_watched(snapshots):
