@@ -1,7 +1,6 @@
 """Shipments cut into bounded parts with digests."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -58,8 +57,3 @@ def withdrawn(first: int, end: int) -> list[Outgoing]:
 def key_of(place: int) -> bytes:
     """The key of a place on the topic; what is put there later takes the place of what was there."""
     return str(place).encode()
-
-
-def place_of(key: bytes | None) -> int | None:
-    """The place that a key names; None if it names none."""
-    return int(key) if key is not None and re.fullmatch(rb"[0-9]{1,6}", key) else None

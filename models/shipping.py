@@ -1,6 +1,6 @@
 """The model on its way from the learner to scorers: a full one now and then, and what changed in between."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -9,7 +9,7 @@ import msgspec
 from models import changes, river_shipping
 from models.arrivals import Arrivals, Ignored, Unfit
 from models.bodies import Arrays, Body, Orders, Ours, Rivers, arrays_of, blocks_of, packed, unpacked
-from models.parts import cut, place_of, sha256, withdrawn
+from models.parts import cut, sha256, withdrawn
 from models.port import Serving
 from models.rebuilding import Built, built
 from models.records import Outgoing, Record
@@ -50,15 +50,6 @@ class Shipper:
         self._digest = ""
         self._full = self._since = self._increments = 0  # bytes of the last full one, of the increments since, how many
         self._places = self._used = self._ever = 0  # places of the last ones, that may hold something, ever used
-
-    def found(self, records: Iterable[Record]) -> None:
-        """Take note of what is on the topic: places that the next full shipment has no need of are then withdrawn.
-
-        Without it they are written over in time, and stay at most as many as the largest model ever took.
-        """
-        for record in records:
-            if record.value is not None and (place := place_of(record.key)) is not None:
-                self._used = self._ever = max(self._ever, place + 1)
 
     def doubt(self) -> None:
         """Say that the last shipment may not have been published: the next is a full one."""

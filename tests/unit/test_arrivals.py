@@ -111,16 +111,6 @@ def test_a_shipment_broken_off_leaves_the_model_before_until_the_next_full_one(s
     assert Receiver().take(topic.compacted()).orders == orders(3)
 
 
-def test_what_another_learner_left_is_withdrawn_where_it_is_found(snapshots):
-    topic, first, second = Topic(), Shipper(part_bytes=700), Shipper(part_bytes=100_000)
-    topic.publish(first.ship(snapshots[0], ORDERS))
-    topic.publish(first.ship(snapshots[1], ORDERS))
-    second.found([*topic.records, Record("snapshots", 0, 99, b"of others", b"x", 0.0)])
-    topic.publish(second.ship(snapshots[2], ORDERS))
-
-    assert [record.key for record in topic.compacted()] == [b"0"]
-
-
 def test_what_waits_is_bounded(snapshots):
     receiver, topic, shipper = Receiver(most_bytes=30_000), Topic(), Shipper(part_bytes=4_000)
     for at in range(6):
