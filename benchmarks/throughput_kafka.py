@@ -50,6 +50,10 @@ WAYS: Final[dict[str, dict[str, object]]] = {
     "kafka-python, one process": {"kafka.writer_apart": False},
     "confluent": {"kafka.client": "confluent"},
 }
+COLUMNS: Final = (
+    "bytes a product", "echo", "model alone", "**askance**", "of echo", "of the lower of both",
+    "µs of the processor: echo", "askance", "its writer's process",
+)  # fmt: skip
 IDLE: Final = 5.0  # seconds to wait for a record
 
 
@@ -162,7 +166,7 @@ class Spent(NamedTuple):
 
 
 def through(reach: Clients, settings: Settings, group: str, count: int, step: Any) -> Spent:
-    """What it takes to get so many products off the log, at the pace of all batches but the first, which waits to join."""
+    """What so many products take off the log, at the pace of all batches but the first, which waits to join."""
     with closing(reach.write(group)) as writer, closing(reach.read(("products",), group, None)) as reader:
         first = 0
         while not first:
@@ -202,9 +206,8 @@ def rows(machine: dict[str, Any], found: list[dict[str, Any]]) -> str:
         f"Machine: {machine['cpu']}, {machine['cores']} cores, the broker beside it, load average {machine['load']}.",
         f"Medians of {machine['rounds']} rounds of {machine['products']:,} products, {machine['batch']:,} a batch.",
         "",
-        "| way | bytes a product | echo | model alone | **askance** | of echo | of the lower of both "
-        "| processor, µs a product: echo | askance | its writer's process |",
-        "| --- |" + " ---: |" * 9,
+        f"| way | {' | '.join(COLUMNS)} |",
+        "| --- |" + " ---: |" * len(COLUMNS),
     ]
     for one in found:
         cells = [f"{one['bytes']}", f"{one['echo']:,}", f"{one['model']:,}", f"**{one['askance']:,}**"]

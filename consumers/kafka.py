@@ -24,9 +24,9 @@ class KafkaReader:
     """Reads topics as a member of a group, or, with `start`, all their partitions from a position of its own.
 
     A member shares the partitions with the other members. Its position bears its membership as it was right after the
-    last poll; a publish past it fails once the group has moved on without this member. So that one may be under way
-    while the next poll is made, that poll returns nothing where the group is about to move. Own offsets leave the group's
-    past to lag displays; partitions that are added are found within a minute.
+    last poll; a publish past it fails once the group has moved on without this member. It may be under way while the
+    next poll is made: where the group is about to move, that poll returns nothing and moves nothing.
+    Own offsets leave the group's past to lag displays; partitions that are added are found within a minute.
     After a LogUnavailable, close it and open another.
     """
 
