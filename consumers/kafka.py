@@ -58,7 +58,7 @@ class KafkaReader:
         self._next: dict[TopicPartition, int] = {}
         self._epochs: dict[TopicPartition, int] = {}
         self._unclaimed: set[TopicPartition] = set()  # polled since the last `position`
-        self._handed_out = False  # a position, since the last poll
+        self._handed_out = False  # a position past records, since the last poll
         self._unsure = False  # whether others have read on, since the membership changed
         self._stood: dict[TopicPartition, int] = {}  # where it was at the last silence
         self._idle = idle
@@ -152,8 +152,8 @@ class KafkaReader:
                 raise RuntimeError(f"others have read {place.topic}/{place.partition} on from {at} to {past}")
 
     def position(self) -> Position:
+        self._handed_out = self._handed_out or bool(self._unclaimed)
         self._unclaimed.clear()
-        self._handed_out = True
         membership = (self._membership, self._named(self._epochs)) if self._member else None
         return Position(group=self._group, offsets=MappingProxyType(self._named(self._next)), membership=membership)
 

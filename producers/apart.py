@@ -108,7 +108,7 @@ def _started(theirs: socket.socket) -> "subprocess.Popen[bytes]":
     """Start the process, which finds its packages where this one does."""
     found = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}  # noqa: PTH109
     try:
-        return subprocess.Popen([sys.executable, "-P", "-m", __name__], stdin=theirs, env=found)  # noqa: S603
+        return subprocess.Popen([sys.executable, "-P", "-m", __name__], stdin=theirs.fileno(), env=found)  # noqa: S603
     except OSError as error:
         raise LogUnavailable(f"the writer's process cannot be started: {error}") from error
 
