@@ -1,6 +1,6 @@
 """Products a second through a real Kafka, exactly once, beside what transport and model allow: docs/benchmarks.md.
 
-    python benchmarks/throughput_kafka.py --kafka HOST:PORT [--clients NAME ...] [--rounds N] [--products N]
+    python benchmarks/throughput_kafka.py --kafka HOST:PORT [--ways NAME ...] [--rounds N] [--products N]
                                           [--batch N] [--sizes BYTES ...] [--page FILE]
 
 Three take turns in each round, in one process, over the same products of the same topic:
@@ -16,12 +16,13 @@ Wall time, with the broker beside it on the same cores; shown are medians over r
 import argparse
 import json
 import logging
+import os
 import time
 import uuid
 from contextlib import closing
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 import torch
@@ -34,7 +35,7 @@ from throughput_table import line, told
 
 from models.records import Outgoing, Record
 from models.shipping import Orders
-from service.assembly import clients
+from service.assembly import Clients, clients
 from service.encoders import Encoders
 from service.halves import ahead_of, scoring_half
 from service.metrics import Metrics
@@ -44,13 +45,22 @@ from service.settings import Settings, read_settings
 OUTPUTS: Final = 60
 ANSWERS: Final = 2_000
 SIZES: Final = {300: 260, 1_000: 950}  # bytes wanted, and asked for: the last sentence goes beyond
+WAYS: Final[dict[str, dict[str, object]]] = {
+    "kafka-python": {},
+    "kafka-python, one process": {"kafka.writer_apart": False},
+    "confluent": {"kafka.client": "confluent"},
+}
+COLUMNS: Final = (
+    "bytes a product", "echo", "model alone", "**askance**", "of echo", "of the lower of both",
+    "µs of the processor: echo", "askance", "its writer's process",
+)  # fmt: skip
 IDLE: Final = 5.0  # seconds to wait for a record
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kafka", required=True, help="a broker: `make kafka`")
-    parser.add_argument("--clients", nargs="+", default=["kafka-python", "confluent"])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--products", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=2_000)
@@ -67,32 +77,43 @@ def main() -> None:
 
 
 def measured(size: int, given: argparse.Namespace) -> list[dict[str, Any]]:
-    """Rounds over one size of products, for each client."""
+    """Rounds over one size of products, for each way to score."""
     served = taught(offers(ANSWERS, size=SIZES.get(size, size), seed=0), OUTPUTS)
     arriving = records(offers(given.products, size=SIZES.get(size, size), seed=1))
     said = [scored.outgoing for scored in steps(served, arriving, given.batch)]
     prefix = f"throughput-{uuid.uuid4().hex[:8]}."
-    by_client = {name: settings_of(given, name, prefix) for name in given.clients}
-    fill(by_client[given.clients[0]], arriving)
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in given.clients}
+    ways = {name: settings_of(given, name, prefix) for name in given.ways}
+    fill(next(iter(ways.values())), arriving)
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     for number in range(given.rounds):
-        for name, settings in by_client.items():
-            seconds = {
-                "echo": through(settings, f"echo-{name}-{number}", len(arriving), Echo(said, given.batch)),
-                "model": alone(served, arriving, given.batch),
-                "askance": through(settings, f"score-{name}-{number}", len(arriving), Scoring(served, settings)),
-            }
-            rounds[name].append({what: len(arriving) / each for what, each in seconds.items()})
+        model = alone(served, arriving, given.batch)
+        echoes: dict[str, Spent] = {}
+        for name, settings in ways.items():
+            if settings.kafka.client not in echoes:
+                reach, echo = clients(settings), Echo(said, given.batch)
+                echoes[settings.kafka.client] = through(reach, settings, f"echo-{name}-{number}", len(arriving), echo)
+            reach = clients(settings, apart=settings.kafka.writer_apart)
+            spent = through(reach, settings, f"score-{name}-{number}", len(arriving), Scoring(served, settings))
+            rounds[name].append(
+                {
+                    "echo": len(arriving) / echoes[settings.kafka.client].seconds,
+                    "model": len(arriving) / model,
+                    "askance": len(arriving) / spent.seconds,
+                    "processor": 1e6 * spent.here / len(arriving),
+                    "writer": 1e6 * spent.apart / len(arriving),
+                    "echo_processor": 1e6 * echoes[settings.kafka.client].here / len(arriving),
+                }
+            )
     bytes_ = sum(len(record.value or b"") for record in arriving) / len(arriving)
-    return [{"client": name, "bytes": round(bytes_), **summed(each), "rounds": each} for name, each in rounds.items()]
+    return [{"way": name, "bytes": round(bytes_), **summed(each), "rounds": each} for name, each in rounds.items()]
 
 
-def settings_of(given: argparse.Namespace, client: str, prefix: str) -> Settings:
+def settings_of(given: argparse.Namespace, way: str, prefix: str) -> Settings:
     changes = {
         "kafka.bootstrap": given.kafka, "log.prefix": prefix, "log.partitions": 6, "log.batch": given.batch,
         "asking.seed": "a benchmark's seed of the draws", "log.wait_seconds": 1.0,
     }  # fmt: skip
-    return read_settings(None, changes | ({"kafka.client": client} if client != "kafka-python" else {}))
+    return read_settings(None, changes | WAYS[way])
 
 
 def fill(settings: Settings, arriving: list[Record]) -> None:
@@ -136,17 +157,33 @@ class Scoring:
         return self.taken - before
 
 
-def through(settings: Settings, group: str, count: int, step: Any) -> float:
-    """Seconds to take so many products off the log, at the pace of all batches but the first, which waits to join."""
-    reach = clients(settings)
+class Spent(NamedTuple):
+    """Seconds: on the clock, of the processor in this process, and of the processor in those it has started."""
+
+    seconds: float
+    here: float
+    apart: float
+
+
+def through(reach: Clients, settings: Settings, group: str, count: int, step: Any) -> Spent:
+    """What so many products take off the log, at the pace of all batches but the first, which waits to join."""
     with closing(reach.write(group)) as writer, closing(reach.read(("products",), group, None)) as reader:
         first = 0
         while not first:
             first = step.turn(reader, writer, settings.log.batch)
-        done, begun = first, time.perf_counter()
+        done, begun = first, (time.perf_counter(), time.process_time(), apart())
         while done < count:
             done += step.turn(reader, writer, settings.log.batch)
-        return (time.perf_counter() - begun) * count / (count - first)
+        ended = (time.perf_counter(), time.process_time(), apart())
+    return Spent(*((after - before) * count / (count - first) for before, after in zip(begun, ended, strict=True)))
+
+
+def apart() -> float:
+    """Processor seconds so far of the processes that this one has started and that live; 0 where nobody tells."""
+    children = Path("/proc/self/task").glob("*/children")
+    pids = [pid for path in children for pid in path.read_text().split()]
+    ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in pids]
+    return sum(int(each) for pair in ticks for each in pair) / os.sysconf("SC_CLK_TCK")
 
 
 def alone(served: Served, arriving: list[Record], batch: int) -> float:
@@ -169,12 +206,15 @@ def rows(machine: dict[str, Any], found: list[dict[str, Any]]) -> str:
         f"Machine: {machine['cpu']}, {machine['cores']} cores, the broker beside it, load average {machine['load']}.",
         f"Medians of {machine['rounds']} rounds of {machine['products']:,} products, {machine['batch']:,} a batch.",
         "",
-        "| client | bytes a product | echo | model alone | **askance** | of echo | of the lower of both |",
-        "| --- |" + " ---: |" * 6,
+        f"| way | {' | '.join(COLUMNS)} |",
+        "| --- |" + " ---: |" * len(COLUMNS),
     ]
     for one in found:
         cells = [f"{one['bytes']}", f"{one['echo']:,}", f"{one['model']:,}", f"**{one['askance']:,}**"]
-        lines.append(line(one["client"], [*cells, f"{one['of_echo']:.2f}", f"{one['of_lower']:.2f}"]))
+        cells += [f"{one['of_echo']:.2f}", f"{one['of_lower']:.2f}"]
+        lines.append(
+            line(one["way"], [*cells, *(str(one[name]) for name in ("echo_processor", "processor", "writer"))])
+        )
     return "\n".join(lines)
 
 

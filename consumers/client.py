@@ -67,6 +67,11 @@ def keep_join(consumer: Any) -> None:
         coordinator._join_task = _Kept(coordinator._join_task)  # noqa: SLF001
 
 
+def is_to_join(consumer: Any) -> bool:
+    """Whether the next poll moves on to the group's next generation, which takes nothing published by the last."""
+    return bool(consumer._coordinator.need_rejoin())  # noqa: SLF001 - there is no other way to know
+
+
 def record_of(topic: str, record: Any) -> Record:
     """Make our record of the client's; `topic` is its name without the prefix."""
     content_type = ""

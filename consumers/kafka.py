@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kafka import ConsumerGroupMetadata, KafkaConsumer, TopicPartition
 
-from consumers.client import Taken, keep_join, record_of, settings
+from consumers.client import Taken, is_to_join, keep_join, record_of, settings
 from consumers.port import LogRefused, LogUnavailable
 from models.records import Position, Record
 from producers.connection import Connection, Watchdog, abandon, faults, made
@@ -24,8 +24,9 @@ class KafkaReader:
     """Reads topics as a member of a group, or, with `start`, all their partitions from a position of its own.
 
     A member shares the partitions with the other members. Its position bears its membership as it was right after the
-    last poll; a publish past it fails once the group has moved on without this member. Own offsets leave the group's
-    past to lag displays; partitions that are added are found within a minute.
+    last poll; a publish past it fails once the group has moved on without this member. It may be under way while the
+    next poll is made: where the group is about to move, that poll returns nothing and moves nothing.
+    Own offsets leave the group's past to lag displays; partitions that are added are found within a minute.
     After a LogUnavailable, close it and open another.
     """
 
@@ -57,6 +58,7 @@ class KafkaReader:
         self._next: dict[TopicPartition, int] = {}
         self._epochs: dict[TopicPartition, int] = {}
         self._unclaimed: set[TopicPartition] = set()  # polled since the last `position`
+        self._handed_out = False  # a position past records, since the last poll
         self._unsure = False  # whether others have read on, since the membership changed
         self._stood: dict[TopicPartition, int] = {}  # where it was at the last silence
         self._idle = idle
@@ -114,7 +116,10 @@ class KafkaReader:
         return records
 
     def _poll(self, limit: int, timeout: int) -> dict[Any, Any]:
+        handed_out, self._handed_out = self._handed_out, False
         if self._member:
+            if handed_out and is_to_join(self._consumer):
+                return {}  # what is published past that position still counts; the next poll joins
             keep_join(self._consumer)
         batch: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=timeout, max_records=limit)
         if self._member:
@@ -147,6 +152,7 @@ class KafkaReader:
                 raise RuntimeError(f"others have read {place.topic}/{place.partition} on from {at} to {past}")
 
     def position(self) -> Position:
+        self._handed_out = self._handed_out or bool(self._unclaimed)
         self._unclaimed.clear()
         membership = (self._membership, self._named(self._epochs)) if self._member else None
         return Position(group=self._group, offsets=MappingProxyType(self._named(self._next)), membership=membership)

@@ -15,6 +15,7 @@ from consumers.port import Consumer
 from consumers.sqlite import SqliteReader
 from models.records import Position
 from models.shipping import Receiver, Shipper
+from producers.apart import ApartWriter
 from producers.connection import Connection
 from producers.kafka import KafkaWriter
 from producers.port import Producer
@@ -95,14 +96,17 @@ class Clients(NamedTuple):
     write: Callable[[str], Producer]  # name of the writer, one live process each
 
 
-def clients(settings: Settings) -> Clients:
-    """Choose the log: Kafka where a bootstrap address is set, else the embedded one."""
-    return _kafka(settings) if settings.kafka.bootstrap else _embedded(settings)
+def clients(settings: Settings, *, apart: bool = False) -> Clients:
+    """Choose the log: Kafka where a bootstrap address is set, else the embedded one.
+
+    With `apart`, kafka-python writes from a process of its own.
+    """
+    return _kafka(settings, apart=apart) if settings.kafka.bootstrap else _embedded(settings)
 
 
-def _kafka_client(name: str) -> tuple[Callable[..., Consumer], Callable[..., Producer]]:
+def _kafka_client(name: str, *, apart: bool) -> tuple[Callable[..., Consumer], Callable[..., Producer]]:
     if name == "kafka-python":
-        return KafkaReader, KafkaWriter
+        return KafkaReader, ApartWriter if apart else KafkaWriter
     if find_spec("confluent_kafka") is None:
         raise Misconfigured(
             "kafka.client = confluent needs a package that is not here: pip install 'askance[confluent]', "
@@ -114,9 +118,9 @@ def _kafka_client(name: str) -> tuple[Callable[..., Consumer], Callable[..., Pro
     return ConfluentReader, ConfluentWriter
 
 
-def _kafka(settings: Settings) -> Clients:
+def _kafka(settings: Settings, *, apart: bool) -> Clients:
     kafka, log_settings = settings.kafka, settings.log
-    reader, writer = _kafka_client(kafka.client)
+    reader, writer = _kafka_client(kafka.client, apart=apart)
     connection = Connection(
         servers=kafka.bootstrap.split(","),
         prefix=log_settings.prefix,
@@ -178,7 +182,7 @@ def open_both(settings: Settings, ledger: Ledger) -> Callable[[], BothLog]:
 
 def open_scorer(settings: Settings) -> Callable[[], ScoringLog]:
     """How `askance score` opens its log: snapshots from their beginning, products in its group."""
-    reach, group = clients(settings), settings.kafka.group
+    reach, group = clients(settings, apart=settings.kafka.writer_apart), settings.kafka.group
 
     def opened() -> ScoringLog:
         with ExitStack() as so_far:

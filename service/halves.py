@@ -47,12 +47,10 @@ def asking_of(settings: Settings, *, make_key: bool = False) -> Asking:
 
 
 def ahead_of(settings: Settings) -> Executor | None:
-    """Where a scorer scores the next batch while it publishes: only beside a client that works without the interpreter.
-
-    Beside kafka-python nothing is gained (docs/benchmarks.md), and every rebalance would cost a batch.
-    """
-    overlaps = settings.kafka.bootstrap and settings.kafka.client == "confluent"
-    return ThreadPoolExecutor(1, "scoring") if overlaps else None
+    """Where a scorer publishes while it scores on: only beside a writer that works without this interpreter."""
+    kafka = settings.kafka
+    overlaps = kafka.bootstrap and (kafka.client == "confluent" or kafka.writer_apart)
+    return ThreadPoolExecutor(1, "publishing") if overlaps else None
 
 
 def scoring_half(

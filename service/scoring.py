@@ -44,7 +44,7 @@ class ScoringHalf:
     watch: bool  # for drift
     encoders: Encoders
     metrics: Metrics
-    ahead: Executor | None = None  # where a batch is scored while the one before it is published; None waits
+    ahead: Executor | None = None  # where a batch is published while the next is read and scored; None waits
     batch: int  # most products taken at once
     wait: float  # seconds, for the first of them
     max_bytes: int  # of a product, at most
@@ -87,35 +87,39 @@ def asking_now(asking: Asking, orders: Orders) -> Asking:
 def score_turn(half: ScoringHalf, products: Consumer, producer: Producer) -> None:
     """Products in; what came of them and the place after them out, together. Nothing while there is no model.
 
-    After a full batch more are likely waiting: it is then published while the next is scored, so two at most are in
-    memory. Whatever is not published is read and scored again by whoever opens the log next.
+    After a full batch more are likely waiting: it is then published while the next is read and scored, so two at most
+    are in memory. Whatever is not published is read and scored again by whoever opens the log next.
     """
     served = half.served
     if served is None or half.scale is None:
         return
-    before, scored = half.unpublished, None
-    records = products.poll(half.batch, 0.0 if before else half.wait)
-    past = products.position() if records else None
-    if before is not None and records and half.ahead is not None:
-        scoring = half.ahead.submit(_score, half, served, records, before[0])
-        try:
-            _publish(half, producer, *before)
-        finally:
-            scored = scoring.result()
+    before, half.unpublished = half.unpublished, None  # in doubt from here on: the log is to tell
+    if before is None or half.ahead is None:
+        after, full = _next(half, served, products, None)
     else:
-        if before is not None:
-            _publish(half, producer, *before)
-        if records:
-            scored = _score(half, served, records, None)
-    half.unpublished = None
-    if scored is not None and past is not None:
-        half.unpublished = (scored, past)
-        if half.ahead is None or len(records) < half.batch:
-            _publish(half, producer, scored, past)
+        publishing = half.ahead.submit(_publish, producer, *before)
+        try:
+            after, full = _next(half, served, products, before[0])
+        finally:
+            _published(half, before[0], publishing.result())
+    if full and half.ahead is not None:
+        half.unpublished = after
+    elif after is not None:
+        _published(half, after[0], _publish(producer, *after))
+
+
+def _next(
+    half: ScoringHalf, served: Served, products: Consumer, before: Scored | None
+) -> tuple[tuple[Scored, Position] | None, bool]:
+    """Read and score what comes after `before`, or after what was published last, and say if more is likely there."""
+    records = products.poll(half.batch, half.wait if before is None else 0.0)
+    if not records:
+        return None, False
+    past = products.position()
+    return (_score(half, served, records, before), past), len(records) == half.batch
 
 
 def _score(half: ScoringHalf, served: Served, records: Sequence[Record], before: Scored | None) -> Scored:
-    """Score after `before`, or after what was published last."""
     assert half.scale is not None
     return score(
         records,
@@ -131,12 +135,16 @@ def _score(half: ScoringHalf, served: Served, records: Sequence[Record], before:
     )
 
 
-def _publish(half: ScoringHalf, producer: Producer, scored: Scored, past: Position) -> None:
-    half.unpublished = None  # in doubt from here on: the log is to tell
+def _publish(producer: Producer, scored: Scored, past: Position) -> float:
+    """Publish it, and return how long that took."""
     began = time.perf_counter()
     producer.publish(scored.outgoing, past=past)
+    return time.perf_counter() - began
+
+
+def _published(half: ScoringHalf, scored: Scored, seconds: float) -> None:
     half.scale, half.output_scales = scored.scale, scored.output_scales
     half.metrics.scored(scored)
     half.metrics.embeddings(*half.encoders.counts())
-    half.metrics.published("score", time.perf_counter() - began)
+    half.metrics.published("score", seconds)
     log.info("scored", **describe_scored(scored))

@@ -49,6 +49,9 @@ class KafkaSettings(Group):
     client: Literal["kafka-python", "confluent"] = Field(
         "kafka-python", description="client library; confluent is faster and needs the extra askance[confluent]"
     )
+    writer_apart: bool = Field(
+        True, description="`askance score` with kafka-python: publish from a process of its own, beside the scoring"
+    )
     group: str = Field("askance", min_length=1, description="consumer group of the scorers")
     instance: str = Field("0", min_length=1, description="stable name of this process: static membership, transactions")
     security: dict[str, str | int | bool] = Field(

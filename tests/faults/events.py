@@ -54,7 +54,7 @@ def stand(stage, name, number):
     stage.kill(name)
     stage.start(name, stands_at=int(number))
     stage.until(f"{name} to stand in a transaction", lambda: stage.stands(name))
-    stage.paused.add(name)
+    pause(stage, name)
 
 
 def clock(stage, name, way):

@@ -3,11 +3,14 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 DAY = 86_400.0
+HARM = Path(__file__).parents[1] / "shared" / "harm"
 PRELOADED = ["service.assembly", "service.cli_trials", "service.annotators", "service.http", "service.logs"]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOADED)
@@ -18,6 +21,34 @@ def begin(words, log, stands_at=None):
     process = _context.Process(target=_serve, args=([*map(str, words)], str(log), stands_at), daemon=True)
     process.start()
     return process
+
+
+def _started(pid):
+    """Processes that this one has started: the one that writes for a scorer."""
+    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+
+
+def send(pid, number):
+    """Send it a signal; what makes it stand still or go on, to what it has started too."""
+    for one in (pid, *(_started(pid) if number in (signal.SIGSTOP, signal.SIGCONT) else ())):
+        os.kill(one, number)
+
+
+def kill(process):
+    """Kill it alone: what it has started is to end by itself, once it does not stand still."""
+    started = _started(process.pid)
+    process.kill()
+    process.join()
+    for pid in started:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def stands(pid):
+    """Whether it, or what it has started, stands still, stopped by a signal."""
+    pids = ",".join(map(str, [pid, *_started(pid)]))
+    shown = subprocess.run(["ps", "-o", "state=", "-p", pids], capture_output=True, check=True)
+    return b"T" in shown.stdout
 
 
 def _serve(words, log, stands_at):
@@ -44,7 +75,7 @@ def _jump(seconds):
 
 
 def _stand_at(number):
-    """Stop this process when everything of a transaction is sent but the word that it is to count."""
+    """Stop this process, or its own that writes, when all of a transaction is sent but the word that it is to count."""
     from kafka import KafkaProducer
 
     commit, calls = KafkaProducer.commit_transaction, iter(range(1, sys.maxsize))
@@ -55,3 +86,5 @@ def _stand_at(number):
         return commit(producer)
 
     KafkaProducer.commit_transaction = stand_then_commit
+    sys.path.insert(0, str(HARM))
+    os.environ["HARM"] = f"before commit_transaction {number} SIGSTOP"

@@ -1,9 +1,7 @@
 """What scripts play on: a broker, a learner, scorers and annotators as processes, and a feed that flows."""
 
 import json
-import os
 import random
-import subprocess
 import time
 import urllib.request
 from collections import Counter
@@ -11,7 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from consumers.port import LogUnavailable
-from faults.nursery import begin
+from faults import nursery
 from models.coding import encode, read
 from models.messages import Prediction, Rejection
 from models.records import Outgoing, Position
@@ -77,18 +75,15 @@ class Stage:
         words += ["--data-dir", data, *(f"--set={key}={json.dumps(value)}" for key, value in self.changes.items())]
         with self.log_of(name).open("a") as log:
             log.write(BEGINS)
-        self.alive[name] = begin(words, self.log_of(name), stands_at)
+        self.alive[name] = nursery.begin(words, self.log_of(name), stands_at)
         if name not in self.names:
             self.names.append(name)
 
     def signal(self, name, number):
-        pid = self.broker.pid if name == "broker" else self.alive[name].pid
-        os.kill(pid, number)
+        nursery.send(self.broker.pid if name == "broker" else self.alive[name].pid, number)
 
     def kill(self, name):
-        process = self.alive.pop(name)
-        process.kill()
-        process.join()
+        nursery.kill(self.alive.pop(name))
         self.paused.discard(name)
 
     def stop(self, name):
@@ -106,9 +101,7 @@ class Stage:
         return self.folder / f"{name}.log"
 
     def stands(self, name):
-        """Whether it stands still, stopped by a signal."""
-        shown = subprocess.run(["ps", "-o", "state=", "-p", str(self.alive[name].pid)], capture_output=True, check=True)
-        return shown.stdout.startswith(b"T")
+        return nursery.stands(self.alive[name].pid)
 
     def named(self, topic):
         """What a topic is called on the broker."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,7 @@ pytestmark = [
 ]
 
 BEGINNING = Position(group="own")
+HARM = Path(__file__).parents[1] / "shared" / "harm"
 
 WORKER = """
     import os, signal, sys, time
@@ -43,6 +45,11 @@ WORKER = """
     else:
         from consumers.kafka import KafkaReader as Reader
         from producers.kafka import KafkaWriter as Writer
+    if client == "kafka-python apart":
+        from producers.apart import ApartWriter as Writer
+        sys.path.insert(0, sys.argv[6])
+        if deadly.startswith(("before", "after")):
+            os.environ["HARM"] = deadly + " 2 SIGKILL"
     topics = {"wide": Topic(name="wide", partitions=3), "other": Topic(name="other")}
     connection = Connection(servers=[servers], prefix=prefix, patience=15.0)
     writer = Writer(connection, name=prefix + "worker", topics=topics)
@@ -67,7 +74,8 @@ WORKER = """
                 return result
             return call
 
-    writer._producer = Deadly(writer._producer)
+    if client != "kafka-python apart":
+        writer._producer = Deadly(writer._producer)
     if deadly.startswith("during"):
         import threading
         threading.Timer(float(deadly.split()[1]), os.kill, (os.getpid(), signal.SIGKILL)).start()
@@ -119,6 +127,38 @@ def test_a_member_begins_anew_where_others_have_read_on_while_it_was_away(kafka_
         poll_in_turns(reader, other, seconds=60)
 
 
+def test_a_publish_under_way_counts_while_members_come_and_the_next_poll_is_made(kafka_log):
+    feed(kafka_log, 900)
+    reader, writer = kafka_log.reader("wide", group="g"), kafka_log.writer()
+    if not isinstance(reader, KafkaReader):
+        pytest.skip("the other client moves on with the group in any poll")
+    while not reader.poll(1, 0.5):
+        pass
+    reader.position()
+    ended = threading.Event()
+    other = threading.Thread(target=lambda: poll_until(kafka_log.reader("wide", group="g"), ended), daemon=True)
+    other.start()
+    before, generations, deadline = None, set(), time.monotonic() + 60
+    try:
+        while len(generations) < 2 and time.monotonic() < deadline:
+            records = reader.poll(1, 0.0 if before else 0.5)
+            past = reader.position() if records else None
+            if before is not None:
+                generations.add(before.membership[0].generation_id)
+                writer.publish([], before)
+            before = past
+            time.sleep(0.02)  # the group may want to move meanwhile
+    finally:
+        ended.set()
+        other.join(20)
+    assert len(generations) == 2
+
+
+def poll_until(reader, ended):
+    while not ended.is_set():
+        reader.poll(1, 0.1)
+
+
 def poll_in_turns(*readers, seconds):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -145,10 +185,12 @@ def test_a_worker_killed_at_any_step_loses_and_repeats_nothing(kafka_log):
     servers, prefix = kafka_log.connection.servers[0], kafka_log.connection.prefix
     deaths = []
     for step in [*STEPS, "never"]:
-        words = [servers, prefix, kafka_log.client.name, step, "1000"]
+        words = [servers, prefix, kafka_log.client.name, step, "1000", str(HARM)]
         command = [sys.executable, "-c", textwrap.dedent(WORKER), *words]
         deaths.append(subprocess.run(command, timeout=60, check=False).returncode)
-    assert deaths == [-signal.SIGKILL] * len(STEPS) + [0]
+    # Of a writer apart only the process that writes is killed at a step; the worker then hears that it is dead.
+    by_itself = [1 if kafka_log.client.name == "kafka-python apart" and step[0] != "d" else -9 for step in STEPS]
+    assert deaths == [*by_itself, 0]
     assert echoed(kafka_log, 900) == Counter(range(900))
 
 

@@ -1,0 +1,29 @@
+"""Harm to a Python process that is started with this folder on its path, at a call of the Kafka client.
+
+HARM says which: `before flush 2 SIGKILL` is the signal that it sends itself before its second flush.
+"""
+
+import os
+import signal
+import sys
+
+
+def harm(moment, step, number, name):
+    from kafka import KafkaProducer
+
+    method, calls = getattr(KafkaProducer, step), iter(range(1, sys.maxsize))
+
+    def harmed(*arguments, **keywords):
+        now = next(calls) == int(number)
+        if now and moment == "before":
+            os.kill(os.getpid(), signal.Signals[name])
+        result = method(*arguments, **keywords)
+        if now and moment == "after":
+            os.kill(os.getpid(), signal.Signals[name])
+        return result
+
+    setattr(KafkaProducer, step, harmed)
+
+
+if "HARM" in os.environ:
+    harm(*os.environ["HARM"].split())
