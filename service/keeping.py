@@ -18,7 +18,7 @@ log = structlog.get_logger("keeping")
 
 NOBODY: Final[Mapping[str, Learning]] = MappingProxyType({})
 AGAIN: Final = 2.0  # seconds of learning that a restart may have to do again
-DEAR: Final = 20.0  # seconds of learning for each second that a checkpoint takes: a twentieth goes into keeping
+DEAR: Final = 10.0  # seconds of learning for each second that a checkpoint takes: at most a tenth goes into keeping
 
 
 @dataclass(slots=True)
