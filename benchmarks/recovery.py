@@ -191,6 +191,7 @@ def main() -> None:
         again = learnt_again(run, given.kills) if given.roles == "run" else []
     report = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "load": round(os.getloadavg()[1], 1),
         "log": given.log, "roles": given.roles, "answers": given.answers, "rate": given.rate,
         "learnt_again": again,
         **{
@@ -208,7 +209,7 @@ def lines(report: dict[str, Any]) -> list[str]:
     """The part of the page."""
     found = [
         (
-            f"{report['machine']}; {report['log']}, {KILLED[report['roles']]} killed {len(report['serving'])} times, "
+            f"{report['machine']}, load average {report['load']}; {report['log']}, {KILLED[report['roles']]} killed {len(report['serving'])} times, "
             f"{report['answers']:,} answers in the ledger, {report['rate']:g} products a second."
         ),
         "",
