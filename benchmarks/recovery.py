@@ -209,7 +209,8 @@ def lines(report: dict[str, Any]) -> list[str]:
     """The part of the page."""
     found = [
         (
-            f"{report['machine']}, load average {report['load']}; {report['log']}, {KILLED[report['roles']]} killed {len(report['serving'])} times, "
+            f"{report['machine']}, load average {report['load']}; {report['log']}, "
+            f"{KILLED[report['roles']]} killed {len(report['serving'])} times, "
             f"{report['answers']:,} answers in the ledger, {report['rate']:g} products a second."
         ),
         "",
