@@ -67,14 +67,23 @@ class Run:
             changes["kafka.bootstrap"] = given.kafka
         self.settings = read_settings(None, changes)
         self.service = None
+        self.started = []
 
     def start(self, *words):
         log = (self.folder / f"{words[0]}.log").open("ab")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ASKANCE_")}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "service", *map(str, words), *self.common],
             stdout=log, stderr=log, env=environment, stdin=subprocess.DEVNULL,
         )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def leave_none(self):
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
     def start_service(self):
         self.service = self.start("run", "--outputs", self.given.outputs)

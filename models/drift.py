@@ -1,15 +1,21 @@
 """Change in a stream of signals: river's ADWIN on each of them, all together with few false alarms."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from river.drift import ADWIN
 
 WARM: Final = 50  # values that set the scale of a signal
 _REACH: Final = 4.0  # standard deviations on either side; beyond, values are cut off
 _CLOCK: Final = 4  # values between two looks
 _LEAST: Final = 1e-3  # standard deviation taken for granted
+
+
+def _adwin(delta: float) -> Any:
+    """One detector. It brings scipy's statistics along, a second that a start need not wait for."""
+    from river.drift import ADWIN  # noqa: PLC0415 - see above
+
+    return ADWIN(delta=delta, clock=_CLOCK)
 
 
 class Detectors:
@@ -30,7 +36,7 @@ class Detectors:
         self._delta = delta / max(1, signals)
         self._first: list[NDArray[np.float64]] = []
         self._signals = signals
-        self._detectors: list[ADWIN] = []
+        self._detectors: list[Any] = []
         self._centre = self._spread = np.zeros(signals)
 
     def see(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -41,7 +47,7 @@ class Detectors:
         if len(self._first) == WARM:
             first = np.stack(self._first)
             self._centre, self._spread = first.mean(axis=0), np.maximum(first.std(axis=0), _LEAST)
-            self._detectors = [ADWIN(delta=self._delta, clock=_CLOCK) for _ in range(self._signals)]
+            self._detectors = [_adwin(self._delta) for _ in range(self._signals)]
             for row in self._first:
                 self._seen(row)
             self._first.clear()
@@ -61,7 +67,7 @@ class Worsening:
     """One detector for mistakes among answers: it alarms when they become more, not when they become fewer."""
 
     def __init__(self, delta: float) -> None:
-        self._detector = ADWIN(delta=delta, clock=_CLOCK)
+        self._detector = _adwin(delta)
 
     def see(self, *, wrong: bool) -> bool:
         """Take in whether the next decision was wrong; says whether that has become more frequent."""

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-from river import base, linear_model, multioutput, optim
+from river import base
 
 from models.features import Features
 from models.table import Floats
@@ -18,15 +18,26 @@ _RATE: Final = 3.0  # products have length one, so steps may be long
 
 def logistic() -> Classifier:
     """A logistic regression for each output, by plain stochastic gradients."""
-    return multioutput.PerOutputClassifier(_regression())
+    return _each(_regression())
 
 
 def chain() -> Classifier:
     """Logistic regressions in a chain: each output sees what was said of those before it."""
+    from river import multioutput  # noqa: PLC0415 - see _regression
+
     return multioutput.ClassifierChain(_regression())
 
 
+def _each(classifier: Any) -> Classifier:
+    from river import multioutput  # noqa: PLC0415 - see _regression
+
+    return multioutput.PerOutputClassifier(classifier)
+
+
 def _regression() -> Any:
+    # These bring scipy's statistics along, a second that the start of another model need not wait for.
+    from river import linear_model, optim  # noqa: PLC0415
+
     return linear_model.LogisticRegression(optim.SGD(_RATE), intercept_lr=_RATE)
 
 
@@ -41,7 +52,7 @@ def multi_label(made: Any) -> Classifier:
 
     """
     if isinstance(made, base.Classifier):
-        return multioutput.PerOutputClassifier(made)
+        return _each(made)
     if not isinstance(made, base.MultiLabelClassifier):
         raise TypeError(f"{type(made).__name__} is neither a MultiLabelClassifier nor a Classifier of river")
     if type(made).predict_proba_one is base.MultiLabelClassifier.predict_proba_one:

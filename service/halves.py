@@ -83,9 +83,15 @@ def learning_half(
         with ledger.transaction():
             ledger.challenges.configure(rivals.configured)
         heed(ledger, rivals.configured, savings=settings.savings.enabled, now=time.time())
+        began = time.perf_counter()
         learner, checkpoint, batches = restored(settings, ledger, encoders)
         log.info(
-            "restored", model=learner.version, checkpoint=checkpoint, batches=batches, outputs=len(learner.outputs)
+            "restored",
+            model=learner.version,
+            checkpoint=checkpoint,
+            batches=batches,
+            outputs=len(learner.outputs),
+            seconds=round(time.perf_counter() - began, 3),
         )
         serves = served(ledger, rivals.configured)[-1]
         for _ in rivals.settle(ledger):

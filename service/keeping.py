@@ -17,6 +17,8 @@ from service.metrics import Metrics
 log = structlog.get_logger("keeping")
 
 NOBODY: Final[Mapping[str, Learning]] = MappingProxyType({})
+AGAIN: Final = 2.0  # seconds of learning that a restart may have to do again
+DEAR: Final = 10.0  # seconds of learning for each second that a checkpoint takes: at most a tenth goes into keeping
 
 
 @dataclass(slots=True)
@@ -34,9 +36,17 @@ class Every:
         return True
 
 
+def pays(behind: float, cost: float) -> bool:
+    """Whether so many seconds of learning are worth a checkpoint that takes `cost` seconds to write."""
+    return behind >= max(AGAIN, DEAR * cost)
+
+
 @dataclass(slots=True, kw_only=True)
 class Keeper:
-    """Keeps checkpoints; a failure to write one costs only a longer restart, so it is said and tried again."""
+    """Keeps checkpoints; a failure to write one costs only a longer restart, so it is said and tried again.
+
+    When one is written changes nothing of what is learnt.
+    """
 
     directory: Path
     settings: str  # fingerprint of the model's settings
@@ -44,6 +54,12 @@ class Keeper:
     every: Every
     batch: int | None  # newest batch that is kept
     beside: dict[str, int] = field(default_factory=dict)  # the same of models that learn beside it, by fingerprint
+    behind: float = 0.0  # seconds of learning since the newest, which a restart would have to do again
+    cost: float = 0.0  # seconds that the newest took to write, or to fail
+
+    def due(self, now: float) -> bool:
+        """Whether one is to be written: after its time, or before if a restart would have to learn for long again."""
+        return self.every.due(now) or pays(self.behind, self.cost)
 
     def keep(
         self,
@@ -64,13 +80,15 @@ class Keeper:
 
         """
         started = time.perf_counter()
-        behind = {name: model for name, model in beside.items() if self.beside.get(name) != model.version}
-        if learner.version == self.batch and not behind:
+        unkept = {name: model for name, model in beside.items() if self.beside.get(name) != model.version}
+        self.behind = 0.0
+        if learner.version == self.batch and not unkept:
             return
         try:
             checkpoint = None if learner.version == self.batch else write(self.directory, learner)
-            others = {name: write(self.directory, model) for name, model in behind.items()}
+            others = {name: write(self.directory, model) for name, model in unkept.items()}
         except OSError as error:
+            self.cost = time.perf_counter() - started
             metrics.checkpoint_failed()
             log.warning(
                 "checkpoint_failed", directory=str(self.directory), error=str(error), todo="make room; retrying"
@@ -82,9 +100,9 @@ class Keeper:
                 ledger.add_checkpoint(one, name, time.time())
         tidy(self.directory, ledger, self.kept, {self.settings, *beside, *needed})
         self.beside = {name: model.version for name, model in beside.items()}
+        self.cost = time.perf_counter() - started
         if checkpoint is None:
             return
         self.batch = learner.version
-        seconds = time.perf_counter() - started
-        metrics.checkpoint(at=time.time(), seconds=seconds, batch=learner.version)
-        log.info("checkpoint", batch=learner.version, file=checkpoint.file, seconds=round(seconds, 3))
+        metrics.checkpoint(at=time.time(), seconds=self.cost, batch=learner.version)
+        log.info("checkpoint", batch=learner.version, file=checkpoint.file, seconds=round(self.cost, 3))

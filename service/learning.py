@@ -88,7 +88,7 @@ def learn_turn(half: LearningHalf, answers: Consumer, producer: Producer) -> Non
         bring_in(half)
     _learn(half, answers, producer)
     half.rivals.hurry(half.ledger, until=time.monotonic() + CATCHING_UP, clock=time.monotonic)
-    if half.keeper.every.due(time.time()):
+    if half.keeper.due(time.time()):
         keep(half)
 
 
@@ -113,6 +113,7 @@ def _learn(half: LearningHalf, answers: Consumer, producer: Producer) -> None:
         rivals=half.rivals,
         reaction=half.reaction,
     )
+    half.keeper.behind += learnt.seconds["update"] + learnt.seconds["rivals"]
     for tally in learnt.tallies:
         half.allowance.seen(tally)
     if learnt.promoted:

@@ -1,5 +1,6 @@
 """A scorer and a learner in one process, one after the other: what each does with what it finds on the log."""
 
+import time
 from contextlib import closing
 from dataclasses import replace
 
@@ -7,11 +8,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from models.coding import decode, encode
-from models.messages import Prediction, Product
+from models.messages import Label, Prediction, Product
 from models.records import Outgoing
 from producers.port import Fenced, LogRefused
 from service.assembly import clients, make_learner, make_scorer, open_learner, open_scorer
-from service.learning import orders_of
+from service.learning import learn_turn, orders_of
 from service.ledger_file import LedgerUnusable
 from service.loop import run
 from service.reading import read_topic
@@ -51,6 +52,12 @@ class Pair:
         open_log = open_scorer(self.settings)
         run(scorer, lambda: opened(open_log()), Turns(turns))
         return scorer
+
+    def answer(self):
+        asked = read_topic(clients(self.settings).read, "queries")
+        labels = [Label(query=one.key.decode(), annotator="a", answers={"red": True}, at=time.time()) for one in asked]
+        with closing(clients(self.settings).write("annotators")) as writer:
+            writer.publish([Outgoing("labels", one.query.encode(), encode(one)) for one in labels], None)
 
     def value(self, name, **labels):
         return self.registry.get_sample_value(name, labels)
@@ -147,6 +154,23 @@ def test_two_learners_of_one_ledger_are_refused(pair):
     learner = make_learner(pair.settings, CollectorRegistry())
     with closing(learner.half.ledger), pytest.raises(LedgerUnusable, match="another process learns there"):
         make_learner(pair.settings, CollectorRegistry())
+
+
+def test_what_is_learnt_counts_until_it_pays_to_keep_it(pair):
+    pair.learn()
+    pair.score()
+    pair.answer()
+    learner = make_learner(pair.settings, CollectorRegistry())
+    half, open_log = learner.half, open_learner(pair.settings, learner.half.ledger)
+    with closing(half.ledger), closing(open_log()) as log_now:
+        half.keeper.every.due(time.time())  # so that none is due for a minute
+        learn_turn(half, log_now.answers, log_now.producer)
+        learnt, kept = half.keeper.behind, half.keeper.batch
+        half.keeper.behind += 2.0
+        learn_turn(half, log_now.answers, log_now.producer)
+
+    assert (learnt > 0.0, kept) == (True, 0)
+    assert (half.keeper.behind, half.keeper.batch) == (0.0, half.learner.version)
 
 
 def test_labels_an_hour_become_the_share_in_the_orders(tmp_path):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 
 from models.learner import Learner
 from service.checkpoints import restore
-from service.keeping import Every, Keeper
+from service.keeping import Every, Keeper, pays
 from service.metrics import Metrics
 
 
@@ -35,6 +35,17 @@ def test_a_clock_set_back_makes_it_due_at_once_and_only_once():
 
 def test_a_clock_set_far_ahead_and_back_does_not_stop_it():
     assert dues(Every(10.0), 1e9, 4e9, 1e9 + 1, 1e9 + 2) == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("behind", "cost", "expected"),
+    [
+        (0.0, 0.0, False), (1.9, 0.01, False), (2.0, 0.0, True), (2.0, 0.2, True),
+        (2.0, 0.4, False), (3.9, 0.4, False), (4.1, 0.4, True), (29.0, 3.0, False), (31.0, 3.0, True),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_pays_after_two_seconds_of_learning_or_ten_times_its_cost(behind, cost, expected):
+    assert pays(behind, cost) is expected
 
 
 @pytest.fixture
@@ -73,6 +84,34 @@ def test_what_is_kept_already_is_not_written_again(desk, keeper, metrics):
         keeper.keep(desk.learner, desk.ledger, metrics[0])
 
     assert metrics[1]("askance_checkpoint_duration_seconds_count") == 1
+
+
+def test_one_is_due_before_its_time_once_a_restart_would_learn_for_long_again(keeper):
+    keeper.every = Every(60.0)
+    dues = [keeper.due(1e9), keeper.due(1e9 + 1)]
+    keeper.behind = 2.0
+
+    assert [*dues, keeper.due(1e9 + 2)] == [True, False, True]
+
+
+def test_what_is_kept_need_not_be_learnt_again(desk, keeper, metrics):
+    teach(desk, "q1")
+    keeper.behind = 1e6
+
+    keeper.keep(desk.learner, desk.ledger, metrics[0])
+
+    assert keeper.behind == 0.0
+    assert keeper.cost > 0.0
+
+
+def test_a_failure_is_not_tried_again_before_as_much_was_learnt(desk, keeper, metrics):
+    keeper.directory.write_bytes(b"in the way")
+    teach(desk, "q1")
+    keeper.behind = 1e6
+
+    keeper.keep(desk.learner, desk.ledger, metrics[0])
+
+    assert keeper.behind == 0.0
 
 
 def test_only_the_newest_stay(desk, keeper, metrics):
