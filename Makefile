@@ -88,9 +88,11 @@ bench-unlabelled: $(VENV)/.benched
 
 bench-throughput: $(VENV)/.benched
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/speed_plot.py throughput
 
 bench-growth: $(VENV)/.benched
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/speed_plot.py growth
 
 # These need a broker: `make kafka` in another terminal.
 KAFKA ?= 127.0.0.1:9092
@@ -98,6 +100,8 @@ bench-kafka: $(VENV)/.benched
 	$(BIN)/pip install -qq --constraint constraints.txt --editable '.[confluent]'
 	$(BIN)/python benchmarks/throughput_kafka.py --kafka $(KAFKA)
 	$(BIN)/python benchmarks/latency.py --kafka $(KAFKA) --roles split
+	$(BIN)/python benchmarks/growth.py --kafka $(KAFKA) --parts replicas
+	$(BIN)/python benchmarks/speed_plot.py kafka latency growth
 
 bench-recovery: $(VENV)/.checked
 	$(BIN)/python benchmarks/recovery.py
