@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-gains bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput bench-growth bench-snapshots bench-kafka bench-recovery faults clean
+.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-gains bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput bench-growth bench-gpu bench-snapshots bench-kafka bench-recovery faults clean
 .DEFAULT_GOAL := help
 
 help:
@@ -54,7 +54,7 @@ faults: $(VENV)/.checked
 	PYTHONPATH=tests:benchmarks OMP_NUM_THREADS=1 $(BIN)/python -m faults $(ARGS)
 
 DATA ?= ../shared/data
-bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-gains bench-drift bench-unlabelled bench-throughput bench-growth bench-snapshots bench-kafka bench-recovery
+bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-gains bench-drift bench-unlabelled bench-throughput bench-growth bench-gpu bench-snapshots bench-kafka bench-recovery
 
 # Kafka's part needs a broker: `make kafka` in another terminal.
 bench-exactly-once: $(VENV)/.checked
@@ -93,6 +93,9 @@ bench-throughput: $(VENV)/.benched
 bench-growth: $(VENV)/.benched
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/speed_plot.py growth
+
+bench-gpu: $(VENV)/.benched
+	$(BIN)/python benchmarks/gpu.py
 
 # These need a broker: `make kafka` in another terminal.
 KAFKA ?= 127.0.0.1:9092
