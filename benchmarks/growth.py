@@ -18,6 +18,8 @@ import argparse
 import json
 import logging
 import os
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -55,6 +57,7 @@ def main() -> None:
     parser.add_argument("--only", nargs=2, metavar=("PART", "NUMBER"), help="as JSON; history goes up to the number")
     given = parser.parse_args()
     if given.only:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no scorer is left running
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
         torch.set_num_threads(1)
         print(json.dumps(one(given.only[0], int(given.only[1]), given)))
