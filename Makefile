@@ -12,7 +12,7 @@ help:
 	@echo "make test    install what the tests need, Kafka included, and run them all"
 	@echo "make check   lint, types, imports, unit and contract tests on the embedded log (under two minutes)"
 	@echo "make kafka   start a real Kafka broker for hand use (Ctrl-C stops it)"
-	@echo "make faults  kill -9 two hundred times, stop the broker, fill the disk ..., and judge what is left; ARGS='--seed 1'"
+	@echo "make faults  kill -9 two hundred times, stop the broker, fill the disk ..., and judge what is left; ARGS='--client confluent'"
 	@echo "make bench   the benchmarks, for hours; DATA=folder with the labelled feeds"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
