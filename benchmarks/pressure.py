@@ -224,7 +224,7 @@ def rows(report: dict[str, Any]) -> list[str]:
     verdict = f"**not**: {', '.join(wrong)}" if wrong else ", ".join(report["holds"])
     heads = ["what happens", "s", *(f"{name}, MB {when}" for name in ("scorer", "learner") for when in WHEN)]
     lines = [f"{report['machine']}; {report['client']}; {verdict}.", ""]
-    lines.append("| " + " | ".join([*heads, "log given up: scorer", "learner"]) + " |")
+    lines.append("| " + " | ".join([*heads, "given up: scorer", "learner"]) + " |")
     lines.append("| --- |" + " ---: |" * 7)
     for part in report["parts"]:
         memory = [str(part[when][name]) for name in NAMES for when in WHEN.values()]
