@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-gains bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput bench-growth bench-gpu bench-snapshots bench-kafka bench-recovery faults clean
+.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-gains bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput bench-growth bench-gpu bench-snapshots bench-kafka bench-recovery bench-pressure faults clean
 .DEFAULT_GOAL := help
 
 help:
@@ -54,7 +54,7 @@ faults: $(VENV)/.checked
 	PYTHONPATH=tests:benchmarks OMP_NUM_THREADS=1 $(BIN)/python -m faults $(ARGS)
 
 DATA ?= ../shared/data
-bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-gains bench-drift bench-unlabelled bench-throughput bench-growth bench-gpu bench-snapshots bench-kafka bench-recovery
+bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-gains bench-drift bench-unlabelled bench-throughput bench-growth bench-gpu bench-snapshots bench-kafka bench-recovery bench-pressure
 
 # Kafka's part needs a broker: `make kafka` in another terminal.
 bench-exactly-once: $(VENV)/.checked
@@ -108,6 +108,10 @@ bench-kafka: $(VENV)/.benched
 
 bench-recovery: $(VENV)/.checked
 	$(BIN)/python benchmarks/recovery.py
+
+bench-pressure: $(VENV)/.checked
+	PYTHONPATH=tests:benchmarks $(BIN)/python benchmarks/pressure.py --client kafka-python
+	PYTHONPATH=tests:benchmarks $(BIN)/python benchmarks/pressure.py --client confluent
 
 bench-snapshots: $(VENV)/.checked
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/snapshots.py $(DATA)
