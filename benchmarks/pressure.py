@@ -1,6 +1,7 @@
 """Memory of a scorer and of the learner when more comes than they can take: a part of docs/benchmarks.md.
 
-    PYTHONPATH=tests:benchmarks python benchmarks/pressure.py [--products 500000] [--client NAME] [--most MB]
+    PYTHONPATH=tests:benchmarks python benchmarks/pressure.py [--products 500000] [--others 20000]
+                                                             [--client NAME] [--most MB]
 
 Real processes with the default settings, on a broker of their own: a backlog waits for the scorer; the broker stands
 still (SIGSTOP) for 20 s, and for longer than a session, while more waits; the learner stands still while all is scored,
@@ -142,9 +143,8 @@ def resident(pid: int) -> int:
     return pages * resource.getpagesize() // 1_000_000
 
 
-def run(trial: Trial, backlog: int) -> None:
+def run(trial: Trial, backlog: int, fewer: int) -> None:
     """All parts, one after the other."""
-    fewer = backlog // 5
     with trial.part(f"{backlog:,} products waiting"):
         with trial.standing("scorer-0"):
             trial.pile(backlog)
@@ -184,9 +184,10 @@ def checked(stage: Stage, settings: Settings, sent: int) -> dict[str, bool]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--products", type=int, default=500_000, help="that wait at once; a fifth in the other parts")
+    parser.add_argument("--products", type=int, default=500_000, help="that wait at once")
+    parser.add_argument("--others", type=int, default=20_000, help="products in each other part")
     parser.add_argument("--client", choices=("kafka-python", "confluent"), default="kafka-python")
-    parser.add_argument("--most", type=int, default=400, help="MB that a process may take beyond what it had")
+    parser.add_argument("--most", type=int, default=200, help="MB that a process may take beyond what it had")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
     given, console = parser.parse_args(), Console()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
@@ -199,7 +200,7 @@ def main() -> None:
         trial = Trial(stage, console)
         try:
             trial.warm()
-            run(trial, given.products)
+            run(trial, given.products, given.others)
             for name in NAMES:
                 stage.stop(name)
             holds = checked(stage, stage.settings, stage.sent + trial.sent)
