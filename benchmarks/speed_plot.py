@@ -106,9 +106,11 @@ def latency(page: Path) -> Any:
             axes.annotate(level, (loads[-1], values[-1]), xytext=(6, 0), textcoords="offset points", color=colour,
                           va="bottom" if level == "p99.9" else "top" if level == "p99" else "center")  # fmt: skip
         axes.axhline(aim, color="#c0392b", linewidth=1.0, linestyle="--")
-        axes.annotate(said, (loads[-1], aim), xytext=(0, 3), textcoords="offset points", ha="right", color="#c0392b")
+        axes.annotate(said, (loads[-1], aim), xytext=(0, -4), textcoords="offset points", ha="right", va="top",
+                      color="#c0392b")  # fmt: skip
         axes.set(yscale="log", xlabel="products a second", ylabel="milliseconds", title=f"until a {what} counts")
         axes.set_xlim(right=1.12 * loads[-1])
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         plain(axes, "both", commas="both")
     both[0].set_title("from a product to its prediction")
     both[1].set_title("from a label to the first prediction that knows it")
