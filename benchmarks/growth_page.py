@@ -71,9 +71,13 @@ HISTORY: Final = (
 REPLICAS: Final = (
     _of("products_per_second", "products a second", shown="{:,.0f}"),
     _of("microseconds_of_processor", "µs of processor a product"),
+    Column(
+        head="products a second and core", value=lambda found: 1e6 / found["microseconds_of_processor"],
+        shown="{:,.0f}", fitted=True,
+    ),
     Column(head="cores that the scorers got", value=lambda found: sum(found["cores_of_each"]), shown="{:.2f}"),
     _of("load", "load average", shown="{:.1f}", fitted=False),
-)
+)  # fmt: skip
 TABLES: Final = {
     "outputs": Table(about="outputs", head="outputs", large=1_000, columns=SIZES),
     "members": Table(about="members", head="members", large=8, columns=SIZES),

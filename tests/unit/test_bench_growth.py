@@ -26,7 +26,7 @@ def test_a_row_for_each_number_and_one_of_exponents(page):
 
     assert head.startswith("| replicas | products a second |")
     assert [row.split("|")[1:3] for row in rows] == [[" 1 ", " 1,000 "], [" 2 ", " 2,000 "], [" 4 ", " 4,000 "]]
-    assert exponents == "| exponent from 1 | 1.00 | 0.00 |  |  |"
+    assert exponents == "| exponent from 1 | 1.00 | 0.00 | 0.00 |  |  |"
 
 
 def test_what_is_so_small_that_it_is_noise_has_no_exponent(page):
