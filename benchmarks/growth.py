@@ -10,8 +10,8 @@
 - *replicas*: so many `askance score`, one thread each, on one backlog in a real Kafka.
 
 Seconds are the processor's but for products a second of replicas. Exponents are the slopes of a straight line through
-logarithms, over the larger numbers. What was measured of the same code is kept in benchmarks/results/growth and not
-measured again; `--only PART NUMBER` measures one number and prints it.
+logarithms, over the larger numbers. What was measured of the same code with the same options is kept in
+benchmarks/results/growth and not measured again; `--only PART NUMBER` measures one number and prints it.
 """
 
 import argparse
@@ -71,21 +71,23 @@ def main() -> None:
 
 def tasks_of(part: str, given: argparse.Namespace) -> list[Task]:
     """One for each number; history is one process for all of its numbers."""
-    numbers = sorted(getattr(given, part))
+    numbers = getattr(given, part)
     named = f"-{given.client}" if part == "replicas" else ""
     options = ["--rounds", given.rounds, "--products", given.products, "--batch", given.batch]
-    options += ["--kafka", given.kafka, "--client", given.client, "--history", *numbers] if part == "history" else []
-    options += ["--kafka", given.kafka, "--client", given.client] if part == "replicas" else []
+    options += ["--kafka", given.kafka, "--client", given.client, "--history", *given.history]
     return [
-        Task(RESULTS / "growth" / f"{part}{named}-{number}.json", code_of(), words)
-        for number in (numbers[-1:] if part == "history" else numbers)
+        Task(RESULTS / "growth" / f"{part}{named}-{number}.json", code_of(part, given), words)
+        for number in ([max(numbers)] if part == "history" else numbers)
         for words in [tuple(map(str, (__file__, "--only", part, number, *options)))]
     ]
 
 
-def code_of() -> str:
+def code_of(part: str, given: argparse.Namespace) -> str:
+    """What a report depends on: the code, and how it was asked for."""
     files = [path for folder in CODE for path in (ROOT / folder).glob("*.py")]
-    return digest([*files, *Path(__file__).parent.glob("growth_[!p]*.py")])
+    code = digest([*files, *Path(__file__).parent.glob("growth_[!p]*.py")])
+    asked = [given.rounds, given.products, given.batch, *(given.history if part == "history" else ())]
+    return "-".join([code, *map(str, asked)])
 
 
 def one(part: str, number: int, given: argparse.Namespace) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def one(part: str, number: int, given: argparse.Namespace) -> dict[str, Any]:
         "replicas": lambda: [replicas(number, given.kafka, given.client, 50 * given.products)],
     }
     found = measured[part]()
-    return {**made_of(code_of()), "found": found, "load": round(os.getloadavg()[0], 1)}
+    return {**made_of(code_of(part, given)), "found": found, "load": round(os.getloadavg()[0], 1)}
 
 
 if __name__ == "__main__":
