@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := service models consumers producers
 
-.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-gains bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput bench-growth bench-snapshots bench-kafka bench-recovery faults clean
+.PHONY: help demo test check format kafka bench bench-labels bench-ablation bench-simulate bench-proof bench-gains bench-exactly-once bench-challengers bench-drift bench-unlabelled bench-throughput bench-growth bench-gpu bench-snapshots bench-kafka bench-recovery bench-pressure faults clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,7 +12,7 @@ help:
 	@echo "make test    install what the tests need, Kafka included, and run them all"
 	@echo "make check   lint, types, imports, unit and contract tests on the embedded log (under two minutes)"
 	@echo "make kafka   start a real Kafka broker for hand use (Ctrl-C stops it)"
-	@echo "make faults  kill -9 two hundred times, stop the broker, fill the disk ..., and judge what is left; ARGS='--seed 1'"
+	@echo "make faults  kill -9 two hundred times, stop the broker, fill the disk ..., and judge what is left; ARGS='--client confluent'"
 	@echo "make bench   the benchmarks, for hours; DATA=folder with the labelled feeds"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -54,7 +54,7 @@ faults: $(VENV)/.checked
 	PYTHONPATH=tests:benchmarks OMP_NUM_THREADS=1 $(BIN)/python -m faults $(ARGS)
 
 DATA ?= ../shared/data
-bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-gains bench-drift bench-unlabelled bench-throughput bench-growth bench-snapshots bench-kafka bench-recovery
+bench: bench-labels bench-ablation bench-simulate bench-exactly-once bench-proof bench-gains bench-drift bench-unlabelled bench-throughput bench-growth bench-gpu bench-snapshots bench-kafka bench-recovery bench-pressure
 
 # Kafka's part needs a broker: `make kafka` in another terminal.
 bench-exactly-once: $(VENV)/.checked
@@ -88,9 +88,14 @@ bench-unlabelled: $(VENV)/.benched
 
 bench-throughput: $(VENV)/.benched
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/speed_plot.py throughput
 
 bench-growth: $(VENV)/.benched
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/speed_plot.py growth
+
+bench-gpu: $(VENV)/.benched
+	$(BIN)/python benchmarks/gpu.py
 
 # These need a broker: `make kafka` in another terminal.
 KAFKA ?= 127.0.0.1:9092
@@ -98,9 +103,15 @@ bench-kafka: $(VENV)/.benched
 	$(BIN)/pip install -qq --constraint constraints.txt --editable '.[confluent]'
 	$(BIN)/python benchmarks/throughput_kafka.py --kafka $(KAFKA)
 	$(BIN)/python benchmarks/latency.py --kafka $(KAFKA) --roles split
+	$(BIN)/python benchmarks/growth.py --kafka $(KAFKA) --parts replicas
+	$(BIN)/python benchmarks/speed_plot.py kafka latency growth
 
 bench-recovery: $(VENV)/.checked
 	$(BIN)/python benchmarks/recovery.py
+
+bench-pressure: $(VENV)/.checked
+	PYTHONPATH=tests:benchmarks $(BIN)/python benchmarks/pressure.py --client kafka-python
+	PYTHONPATH=tests:benchmarks $(BIN)/python benchmarks/pressure.py --client confluent
 
 bench-snapshots: $(VENV)/.checked
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/snapshots.py $(DATA)

@@ -1,125 +1,104 @@
-"""What scoring and learning cost against the number of outputs and of members: a part of docs/benchmarks.md.
+"""What scoring and learning cost against what grows; each part is a table of docs/benchmarks.md, "How it grows".
 
-    python benchmarks/growth.py [--outputs N ...] [--members N ...] [--rounds N] [--page FILE]
+    python benchmarks/growth.py [--parts outputs members history] [--rounds N]
+    python benchmarks/growth.py --parts replicas --kafka HOST:PORT [--client NAME]
 
-Each number is tried in a process of its own, on products of about 300 bytes, by the default policy and with an older
-model to watch for drift. Seconds are the processor's of one thread; memory is the process's largest, less what it had
-before there was a model. Exponents are the slopes of a straight line through logarithms, over the larger numbers.
+- *outputs*, *members*: each number in a process of its own, products of about 300 bytes, the default policy, an older
+  model to watch for drift. Memory is the process's largest, less what it had before there was a model.
+- *history*: one process goes on, as `askance run` does but without a log, and learns from some answers on the way;
+  every product has an id and a word of its own. Resident memory is of the whole process.
+- *replicas*: so many `askance score`, one thread each, on one backlog in a real Kafka.
+
+Seconds are the processor's but for products a second of replicas. Exponents are the slopes of a straight line through
+logarithms, over the larger numbers. What was measured of the same code with the same options is kept in
+benchmarks/results/growth and not measured again; `--only PART NUMBER` measures one number and prints it.
 """
 
 import argparse
 import json
-import resource
-import subprocess
+import logging
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from statistics import median
-from time import process_time
 from typing import Any, Final
 
-import numpy as np
+import structlog
 import torch
-from kept import RESULTS, ROOT
-from offers import offers, records
+from growth_history import history
+from growth_page import TABLES, table
+from growth_replicas import replicas
+from growth_sizes import case
+from kept import RESULTS, ROOT, Task, digest, made_of, make
 from proof_page import put
-from step import steps, taught
-from throughput_table import line, told
 
-OUTPUTS: Final = (10, 100, 1_000, 10_000)
-MEMBERS: Final = (2, 8, 32, 128)
-ANSWERS: Final = {10_000: 64}  # fewer where each takes long
-NAMES: Final = 20_000  # products whose titles name the outputs
-LARGE: Final = {"outputs": 1_000, "members": 8}  # exponents are fitted from here
+NUMBERS: Final = {
+    "outputs": (10, 100, 1_000, 10_000),
+    "members": (2, 8, 32, 128),
+    "history": (50_000, 500_000, 1_000_000, 2_000_000, 5_000_000),
+    "replicas": (1, 2, 4),
+}
+CODE: Final = ("models", "consumers", "producers", "service")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--outputs", type=int, nargs="+", default=list(OUTPUTS))
-    parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS))
+    parser.add_argument("--parts", nargs="+", choices=NUMBERS, default=["outputs", "members", "history"])
+    for part, numbers in NUMBERS.items():
+        parser.add_argument(f"--{part}", type=int, nargs="+", default=list(numbers), metavar="N")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--products", type=int, default=2_000)
+    parser.add_argument("--products", type=int, default=2_000, help="of a round, or times 50 of a backlog")
     parser.add_argument("--batch", type=int, default=500)
+    parser.add_argument("--kafka", default="127.0.0.1:9092", help="a broker, for replicas: `make kafka`")
+    parser.add_argument("--client", default="kafka-python", help="for replicas")
+    parser.add_argument("--minutes", type=float, default=600.0, help="nothing is begun later; a later run goes on")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
-    parser.add_argument("--report", type=Path, default=RESULTS / "growth.json")
-    parser.add_argument("--only", type=int, nargs=2, metavar=("OUTPUTS", "MEMBERS"), help="one case, as JSON")
+    parser.add_argument("--only", nargs=2, metavar=("PART", "NUMBER"), help="as JSON; history goes up to the number")
     given = parser.parse_args()
     if given.only:
-        print(json.dumps(case(*given.only, given)))
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no scorer is left running
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+        torch.set_num_threads(1)
+        print(json.dumps(one(given.only[0], int(given.only[1]), given)))
         return
-    cases = [(outputs, 8) for outputs in given.outputs] + [(60, members) for members in given.members]
-    found = [in_a_process(outputs, members, given) for outputs, members in cases]
-    split = len(given.outputs)
-    report = {"machine": told(given), "outputs": found[:split], "members": found[split:]}
-    given.report.parent.mkdir(parents=True, exist_ok=True)
-    given.report.write_text(json.dumps(report, indent=1) + "\n")
-    put(given.page, "growth", "\n".join([*table("outputs", found[:split]), "", *table("members", found[split:])]))
+    tasks = {part: tasks_of(part, given) for part in given.parts}
+    make([task for each in tasks.values() for task in each], minutes=given.minutes, jobs=1)
+    for part, each in tasks.items():
+        reports = [json.loads(task.path.read_text()) for task in each if task.fresh]
+        put(given.page, f"growth by {part}", "\n".join(table(TABLES[part], reports)))
 
 
-def in_a_process(outputs: int, members: int, given: argparse.Namespace) -> dict[str, Any]:
-    words = ["--only", outputs, members, "--rounds", given.rounds, "--products", given.products, "--batch", given.batch]
-    done = subprocess.run([sys.executable, __file__, *map(str, words)], check=True, capture_output=True, text=True)
-    print(done.stdout.strip(), file=sys.stderr, flush=True)
-    return dict(json.loads(done.stdout))
+def tasks_of(part: str, given: argparse.Namespace) -> list[Task]:
+    """One for each number; history is one process for all of its numbers."""
+    numbers = getattr(given, part)
+    named = f"-{given.client}" if part == "replicas" else ""
+    options = ["--rounds", given.rounds, "--products", given.products, "--batch", given.batch]
+    options += ["--kafka", given.kafka, "--client", given.client, "--history", *given.history]
+    return [
+        Task(RESULTS / "growth" / f"{part}{named}-{number}.json", code_of(part, given), words)
+        for number in ([max(numbers)] if part == "history" else numbers)
+        for words in [tuple(map(str, (__file__, "--only", part, number, *options)))]
+    ]
 
 
-def case(outputs: int, members: int, given: argparse.Namespace) -> dict[str, Any]:
-    """One number of outputs and members: microseconds and bytes."""
-    torch.set_num_threads(1)
-    named = offers(NAMES, size=0, seed=2)
-    lessons = offers(ANSWERS.get(outputs, 640), size=260, seed=0)
-    arriving = records(offers(min(given.products, 2_000_000 // outputs), size=260, seed=1))
-    before, began = most_memory(), process_time()
-    served = taught(lessons, outputs, named=named, members=members)
-    learnt, model = process_time() - began, most_memory()
-    seconds, sizes = [], []
-    for _ in range(given.rounds):
-        scored = list(steps(served, arriving, given.batch))
-        seconds.append(sum(sum(each.seconds.values()) for each in scored) / len(arriving))
-        sizes = [len(one.value or b"") for each in scored for one in each.outgoing]
-    return {
-        "outputs": outputs,
-        "members": members,
-        "products_per_second": round(1.0 / median(seconds), 1),
-        "microseconds_per_product": round(1e6 * median(seconds), 1),
-        "milliseconds_per_answer": round(1e3 * learnt / len(lessons), 2),
-        "megabytes_of_model": round((model - before) / 1e6),
-        "megabytes_of_scoring": round((most_memory() - model) / 1e6),
-        "largest_record": max(sizes),
+def code_of(part: str, given: argparse.Namespace) -> str:
+    """What a report depends on: the code, and how it was asked for."""
+    files = [path for folder in CODE for path in (ROOT / folder).glob("*.py")]
+    code = digest([*files, *Path(__file__).parent.glob("growth_[!p]*.py")])
+    asked = [given.rounds, given.products, given.batch, *(given.history if part == "history" else ())]
+    return "-".join([code, *map(str, asked)])
+
+
+def one(part: str, number: int, given: argparse.Namespace) -> dict[str, Any]:
+    measured: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "outputs": lambda: [case(number, 8, given)],
+        "members": lambda: [case(60, number, given)],
+        "history": lambda: list(history([mark for mark in given.history if mark <= number])),
+        "replicas": lambda: [replicas(number, given.kafka, given.client, 50 * given.products)],
     }
-
-
-def most_memory() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024
-
-
-def table(about: str, found: Sequence[dict[str, Any]]) -> list[str]:
-    """A row for each number, and one of exponents."""
-    costs = ("microseconds_per_product", "milliseconds_per_answer", "megabytes_of_model", "megabytes_of_scoring")
-    heads = (
-        about,
-        "products a second",
-        "µs a product",
-        "ms an answer",
-        "MB of the learner",
-        "MB of scoring",
-        "largest record",
-    )
-    lines = ["| " + " | ".join(heads) + " |", "| ---: |" + " ---: |" * (len(heads) - 1)]
-    for each in found:
-        cells = [f"{each['products_per_second']:,.0f}", *(f"{each[cost]:,}" for cost in costs)]
-        lines.append(line(f"{each[about]:,}", [*cells, f"{each['largest_record'] / 1e3:,.0f} kB"]))
-    large = [each for each in found if each[about] >= LARGE[about]]
-    if len(large) > 1:
-        sizes = np.log([each[about] for each in large])
-        slopes = [slope(sizes, [each[cost] for each in large]) for cost in costs]
-        lines.append(line(f"exponent from {LARGE[about]:,}", ["", *slopes, ""]))
-    return lines
-
-
-def slope(sizes: Any, values: Sequence[float]) -> str:
-    """The exponent; nothing where values are so small that they are noise."""
-    return f"{np.polyfit(sizes, np.log(values), 1)[0]:.2f}" if min(values) > 1 else ""
+    found = measured[part]()
+    return {**made_of(code_of(part, given)), "found": found, "load": round(os.getloadavg()[0], 1)}
 
 
 if __name__ == "__main__":

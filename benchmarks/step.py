@@ -31,13 +31,15 @@ class Served:
     digest: str  # of the learner
 
 
-def taught(products: Sequence[Product], outputs: int, *, named: Sequence[Product] = (), **settings: int) -> Served:
+def taught(
+    products: Sequence[Product], outputs: int, *, named: Sequence[Product] = (), device: str = "cpu", **settings: int
+) -> Served:
     """Let a learner of the default settings learn all these products; its yardstick knows a quarter of them.
 
     Outputs are named by what other products say, if any are given.
     """
     names = sayings(named or products, outputs)
-    learner = Learner(names, LearnerSettings(**settings), seed=0)
+    learner = Learner(names, LearnerSettings(**settings), seed=0, device=device)
     answers = truth(products, names).astype(np.float32)
     yardstick = learner.snapshot()
     for number, first in enumerate(range(0, len(products), LESSONS), start=1):

@@ -1,8 +1,10 @@
 """The long run: every script, and kills at random moments until there were enough; `make faults`.
 
-    PYTHONPATH=tests:benchmarks python -m faults [--kills 200] [--minutes 60] [--seed 0] [--only SCRIPT ...]
+    PYTHONPATH=tests:benchmarks python -m faults [--client confluent] [--kills 200] [--minutes 60] [--seed 0]
+                                                 [--only SCRIPT ...]
 
-Figures land in benchmarks/results/faults.json, the table in docs/exactly-once.md. Exit status 0 only if all holds.
+Figures land in benchmarks/results/faults.CLIENT.json, the table in docs/exactly-once.md. Exit status 0 only if all
+holds.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from proof_page import put
 from rich.console import Console
 
 from faults.playing import play
@@ -23,9 +26,8 @@ from faults.stage import Broken
 from shared.brokers import Broker
 
 ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "benchmarks" / "results" / "faults.json"
+RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "exactly-once.md"
-BEGIN, END = "<!-- faults: begin -->\n", "<!-- faults: end -->\n"
 HEAD = """| script | what happens | runs | `kill -9` | products | asked | labels | rejected | holds |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |
 """
@@ -33,6 +35,7 @@ HEAD = """| script | what happens | runs | `kill -9` | products | asked | labels
 
 def options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--client", choices=("kafka-python", "confluent"), default="kafka-python")
     parser.add_argument("--kills", type=int, default=200, help="kill -9 in all, at least")
     parser.add_argument("--minutes", type=float, default=120.0, help="no script is begun later")
     parser.add_argument("--seed", type=int, default=0)
@@ -51,7 +54,7 @@ def scripts(given):
         yield seed, read_scripts(seed)["kills"]
 
 
-def run(script, seed, console):
+def run(script, seed, client, console):
     """Play one script on a broker of its own; what came of it, as plain figures."""
     began = time.monotonic()
 
@@ -63,7 +66,10 @@ def run(script, seed, console):
         data.mkdir()
         broker = Broker(data).start()
         try:
-            played = play(script, Path(temporary) / "stage", broker, prefix=f"f{os.getpid()}.", seed=seed, tell=tell)
+            played = play(
+                script, Path(temporary) / "stage", broker, prefix=f"f{os.getpid()}.", seed=seed, tell=tell,
+                sets={"kafka.client": client},
+            )  # fmt: skip
         finally:
             broker.stop()
     verdict = played.verdict
@@ -83,12 +89,7 @@ def table(machine, runs):
         cells = [name, ours[0]["says"], len(ours), *sums, sum(sum(one.get("rejected", {}).values()) for one in ours)]
         wrong = sorted({what for one in ours for what, held in one["holds"].items() if not held})
         lines.append(f"| {' | '.join(map(str, cells))} | {'**not**: ' + ', '.join(wrong) if wrong else 'all'} |\n")
-    return "".join(lines)
-
-
-def renew(machine, runs):
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    PAGE.write_text(before + BEGIN + table(machine, runs) + END + rest.partition(END)[2])
+    return "".join(lines).rstrip()
 
 
 def main():
@@ -102,17 +103,18 @@ def main():
             break
         console.print(f"[bold]{script.name}[/] (seed {seed}; {kills} kills so far): {script.says}")
         try:
-            runs.append(run(script, seed, console))
+            runs.append(run(script, seed, given.client, console))
         except (Broken, AssertionError) as error:
             runs.append({"script": script.name, "says": script.says, "seed": seed, "kills": script.kills,
                          "holds": {"came to its end": False}, "problems": [str(error)]})  # fmt: skip
         kills += runs[-1]["kills"]
         broken = [name for name, held in runs[-1]["holds"].items() if not held]
         console.print(f"[red]does not hold: {broken}[/] {runs[-1]['problems']}" if broken else "[green]all holds[/]")
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps({"machine": machine, "kills": kills, "runs": runs}, indent=1) + "\n")
+        RESULTS.mkdir(exist_ok=True)
+        found = {"machine": machine, "client": given.client, "kills": kills, "runs": runs}
+        (RESULTS / f"faults.{given.client}.json").write_text(json.dumps(found, indent=1) + "\n")
     if not given.only:
-        renew(machine, runs)
+        put(PAGE, f"faults with {given.client}", table(machine, runs))
     sys.exit(0 if all(all(one["holds"].values()) for one in runs) else 1)
 
 

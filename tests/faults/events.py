@@ -84,6 +84,15 @@ def says(stage, name, event):
     stage.until(f"{name} to say {event}", lambda: any(line.get("event") == event for line in stage.lines(name)))
 
 
+def doubts(stage, name):
+    """Wait until it gives its log up: it says so since it was started, or ends by itself now, as it may."""
+    before = stage.ended[name]
+    stage.until(
+        f"{name} to give up its log",
+        lambda: stage.ended[name] > before or any(line.get("event") == "log_failed" for line in stage.lines(name)),
+    )
+
+
 def ended(stage, name, *words):
     """Wait until it has ended by itself, with a word about this."""
     about = " ".join(words)
@@ -93,7 +102,7 @@ def ended(stage, name, *words):
 VERBS = {
     function.__name__: function
     for function in (
-        start, stop, kill, restart, pause, wake, stand, clock, flow, ready, moved, says, ended,
+        start, stop, kill, restart, pause, wake, stand, clock, flow, ready, moved, says, doubts, ended,
         bar, clear, delete, early, fill, partitions, poison, repeat, truncate,
     )
 }  # fmt: skip

@@ -16,9 +16,9 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(PRELOADED)
 
 
-def begin(words, log, stands_at=None):
+def begin(words, log, client="kafka-python", stands_at=None):
     """Start `askance WORDS`, which writes to a file; one that `stands_at` N stops itself in its Nth transaction."""
-    process = _context.Process(target=_serve, args=([*map(str, words)], str(log), stands_at), daemon=True)
+    process = _context.Process(target=_serve, args=([*map(str, words)], str(log), client, stands_at), daemon=True)
     process.start()
     return process
 
@@ -51,7 +51,7 @@ def stands(pid):
     return b"T" in shown.stdout
 
 
-def _serve(words, log, stands_at):
+def _serve(words, log, client, stands_at):
     from service.cli import main
 
     for name in [name for name in os.environ if name.startswith("ASKANCE_")]:
@@ -64,7 +64,7 @@ def _serve(words, log, stands_at):
     for number, seconds in ((signal.SIGUSR1, DAY), (signal.SIGUSR2, -2 * DAY)):
         signal.signal(number, lambda _, __, seconds=seconds: _jump(seconds))
     if stands_at is not None:
-        _stand_at(stands_at)
+        _stand_at(stands_at, client)
     main()
 
 
@@ -74,17 +74,19 @@ def _jump(seconds):
     time.time = lambda: before() + seconds
 
 
-def _stand_at(number):
+def _stand_at(number, client):
     """Stop this process, or its own that writes, when all of a transaction is sent but the word that it is to count."""
-    from kafka import KafkaProducer
+    from producers import confluent, kafka
 
-    commit, calls = KafkaProducer.commit_transaction, iter(range(1, sys.maxsize))
+    adapter, name = (confluent, "Producer") if client == "confluent" else (kafka, "KafkaProducer")
+    calls = iter(range(1, sys.maxsize))
 
-    def stand_then_commit(producer):
-        if next(calls) == number:
-            os.kill(os.getpid(), signal.SIGSTOP)
-        return commit(producer)
+    class Standing(getattr(adapter, name)):
+        def commit_transaction(self, *limit):
+            if next(calls) == number:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            return super().commit_transaction(*limit)
 
-    KafkaProducer.commit_transaction = stand_then_commit
+    setattr(adapter, name, Standing)
     sys.path.insert(0, str(HARM))
     os.environ["HARM"] = f"before commit_transaction {number} SIGSTOP"

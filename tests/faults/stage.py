@@ -75,7 +75,7 @@ class Stage:
         words += ["--data-dir", data, *(f"--set={key}={json.dumps(value)}" for key, value in self.changes.items())]
         with self.log_of(name).open("a") as log:
             log.write(BEGINS)
-        self.alive[name] = nursery.begin(words, self.log_of(name), stands_at)
+        self.alive[name] = nursery.begin(words, self.log_of(name), self.settings.kafka.client, stands_at)
         if name not in self.names:
             self.names.append(name)
 
