@@ -58,9 +58,11 @@ def step_rows(table: Floats, sums: Floats, rows: NDArray[np.int64], gradient: Fl
         table: (rows, width), changed in place.
         sums: (rows,) mean squared gradients so far, changed in place.
         rows: distinct row numbers.
-        gradient: (len(rows), width).
+        gradient: (len(rows), width), used up.
         rate: length of a first step.
 
     """
     sums[rows] += np.mean(gradient * gradient, axis=1)
-    table[rows] -= (np.float32(rate) * gradient) / (np.sqrt(sums[rows]) + np.float32(1e-8))[:, None]
+    gradient *= np.float32(rate)
+    gradient /= (np.sqrt(sums[rows]) + np.float32(1e-8))[:, None]
+    table[rows] -= gradient

@@ -16,7 +16,7 @@ from models.hashing import GOLDEN, Words, mix, name_hash
 from models.lessons import LearnerSettings
 from models.optimiser import AdamW, step_rows
 from models.state import State, array, moved, part, prefixed, tensor
-from models.table import Bag, Floats, Rows, extend
+from models.table import Bag, Floats, Rows, extend, ranked
 
 
 class Network:
@@ -47,7 +47,7 @@ class Network:
 
     def step(self, features: Features, bag: Bag, bias: Floats, targets: Floats, weights: Floats) -> Rows:
         """Take one step of both optimisers; returns the rows of the embedding table that moved."""
-        rows, columns = np.unique(bag.rows, return_inverse=True)
+        rows, columns = ranked(bag.rows, len(self.embedding))
         matrix = bag.matrix(bag.values, columns, len(rows))
         embedded = self._on(matrix @ self.embedding[rows]).requires_grad_()
         sketched = self._on(network.sketch(features, bag.everything, self.shape.sketch))
