@@ -40,7 +40,9 @@ def fit_linear(masters: Masters, slots: Sequence[int], number: int) -> tuple[flo
     cost = np.float32(settings.cost) * importance(settings, order, memory)
     likeness = masters.names.likeness(memory.batch(order))
     losses = []
-    for place, (slot, (rows, values, weights)) in enumerate(zip(order, _weighed(masters, relevance, order), strict=True)):
+    for place, (slot, (rows, values, weights)) in enumerate(
+        zip(order, _weighed(masters, relevance, order), strict=True)
+    ):
         targets = memory.targets[slot]
         memory.share[slot], memory.scale[slot], outside = linear.learn(
             rows, values, rarity[rows], weights,
@@ -53,9 +55,7 @@ def fit_linear(masters: Masters, slots: Sequence[int], number: int) -> tuple[flo
     return float(np.mean(losses)), len(order)
 
 
-def _weighed(
-    masters: Masters, relevance: Relevance, slots: Sequence[int]
-) -> Iterator[tuple[Rows, Floats, Floats]]:
+def _weighed(masters: Masters, relevance: Relevance, slots: Sequence[int]) -> Iterator[tuple[Rows, Floats, Floats]]:
     """Of remembered answers the rows, the values and the rows' squared weights by output, worked out for many at once."""
     linear, directory = masters.linear, masters.directory
     together = max(1, _TOGETHER // linear.width)

@@ -42,7 +42,8 @@ class AdamW:
             first, second, rate = self.first[name], self.second[name], self.rates[name] * warm
             first.mul_(0.9).add_(gradient, alpha=0.1 * shrink)
             second.mul_(0.99).addcmul_(gradient, gradient, value=0.01 * shrink * shrink)
-            away = (first / (1.0 - 0.9**self.steps)) / ((second / (1.0 - 0.99**self.steps)).sqrt() + 1e-8)
+            size = (second / (1.0 - 0.99**self.steps)).sqrt_().add_(1e-8)
+            away = (first / (1.0 - 0.9**self.steps)).div_(size)
             parameters[name].mul_(1.0 - rate * self.decay).add_(away, alpha=-rate)
 
     def _bounded(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -54,8 +54,8 @@ class Network:
         names = list(self.dense)
         leaves = {name: self.dense[name].detach().requires_grad_() for name in names}
         said = network.logits(leaves, self.prior, embedded, sketched, self._on(bias))
-        loss = network.loss(said, self._on(targets), self._on(weights))
-        *dense, bags = torch.autograd.grad(loss, [*(leaves[name] for name in names), embedded])
+        slope = network.slope(said.detach(), self._on(targets), self._on(weights))
+        *dense, bags = torch.autograd.grad(said, [*(leaves[name] for name in names), embedded], slope)
         self.optimiser.step(self.dense, dict(zip(names, dense, strict=True)))
         gradient, each = matrix.T @ bags.cpu().numpy(), self.networks
         places = (rows[:, None] * each + np.arange(each)).ravel()  # every network's rows have rates of their own
