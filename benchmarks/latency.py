@@ -104,16 +104,16 @@ def learnt(query: str, seen: Seen, ledger: Ledger) -> float | None:
 def cores(seen: Seen) -> dict[str, float]:
     """Seconds that each took of the processor so far; the processes are the learner, if apart, and the scorer."""
     roles = ("learn", "score") if len(seen.processes) == 2 else ("run",)
-    used = {role: _taken(f"/proc/{process.pid}/stat", 13, 15) for role, process in zip(roles, seen.processes)}
+    used = {role: _taken(process.pid) for role, process in zip(roles, seen.processes, strict=True)}
     used["feed"] = time.process_time()
     fields = Path("/proc/stat").read_text().split()[1:9]  # idle and waiting for a disk are the fourth and the fifth
     busy = sum(int(ticks) for place, ticks in enumerate(fields) if place not in (3, 4)) / TICKS
     return used | {"others": busy - sum(used.values())}
 
 
-def _taken(path: str, first: int, end: int) -> float:
-    fields = Path(path).read_text().rpartition(")")[2].split()
-    return sum(int(ticks) for ticks in fields[first - 2 : end - 2]) / TICKS
+def _taken(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS  # for itself, and in the kernel
 
 
 def spread(waits: list[float]) -> dict[str, float]:

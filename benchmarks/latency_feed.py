@@ -39,7 +39,7 @@ TOLD = msgspec.msgpack.Decoder(Told)
 
 
 def sender(settings: Settings) -> Send:
-    """How a feed sends: without waiting and in no transaction where the log is Kafka, so that it takes little itself."""
+    """How a feed sends: on Kafka without waiting and in no transaction, so that it takes little itself."""
     writer = clients(settings).write("latency")  # which also sees to the topics
     if not settings.kafka.bootstrap:
         return partial(writer.publish, past=None)

@@ -56,7 +56,7 @@ def fit_linear(masters: Masters, slots: Sequence[int], number: int) -> tuple[flo
 
 
 def _weighed(masters: Masters, relevance: Relevance, slots: Sequence[int]) -> Iterator[tuple[Rows, Floats, Floats]]:
-    """Of remembered answers the rows, the values and the rows' squared weights by output, worked out for many at once."""
+    """The rows of remembered answers, their values and squared weights by output, worked out for many at once."""
     linear, directory = masters.linear, masters.directory
     together = max(1, _TOGETHER // linear.width)
     for first in range(0, len(slots), together):
