@@ -55,7 +55,8 @@ class Network:
         leaves = {name: self.dense[name].detach().requires_grad_() for name in names}
         said = network.logits(leaves, self.prior, embedded, sketched, self._on(bias))
         slope = network.slope(said.detach(), self._on(targets), self._on(weights))
-        *dense, bags = torch.autograd.grad(said, [*(leaves[name] for name in names), embedded], slope)
+        towards = (said * slope).sum()  # its gradient is the slope; given the slope itself, torch would load sympy
+        *dense, bags = torch.autograd.grad(towards, [*(leaves[name] for name in names), embedded])
         self.optimiser.step(self.dense, dict(zip(names, dense, strict=True)))
         gradient, each = matrix.T @ bags.cpu().numpy(), self.networks
         places = (rows[:, None] * each + np.arange(each)).ravel()  # every network's rows have rates of their own
