@@ -3,44 +3,45 @@
     python benchmarks/latency.py --kafka HOST:PORT [--roles run|split] [--shares 0.1 0.5 0.8] [--seconds 30]
     python benchmarks/latency.py [--roles run|split]                                 # the embedded log
 
-The most products a second that it keeps up with are measured first, from a backlog. Then products come at shares of
-that rate, each at its own time whatever happens to those before (an open loop, so a stall counts for all that had to
-wait). *Prediction*: from the moment a product was due to the moment its prediction is readable, read committed.
-*Label*: every query is answered at once; from sending the label to the first prediction read by a model that has
-learnt from it.
+The most products a second that it keeps up with are measured first, from a backlog (or given: --most). Then products
+come at shares of that rate, each at its own time whatever happens to those before (an open loop, so a stall counts for
+all that had to wait). *Prediction*: from the moment a product was due to the moment its prediction is readable, read
+committed. *Label*: every query is answered at once; from sending the label to the first prediction read by a model that
+has learnt from it. Each load begins when the answers before it are learnt. *Cores*: seconds of the processor per
+second, of the learner, the scorer, the feed with its reader, and of all else on the machine, the broker above all.
+
+Products are made beforehand and sent in no transaction, as most feeds do; on Kafka the feed uses confluent's client
+(the extra `confluent`), which leaves more of the machine to the service.
 """
 
 import argparse
+import gc
 import json
 import os
 import platform
-import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from exactly_once import Run
+from latency_feed import Feed, Seen, sender
 from proof_page import put
 from rich.console import Console
 from rich.table import Table
 
-from models.coding import encode, read
-from models.messages import Prediction, Product, Query
-from models.records import Outgoing, Position
+from models.records import Position
 from service.assembly import clients
 from service.catalogue import generate, write_feed
-from service.crowd import Habits, answer
 from service.ledger import Ledger
 
-BACKLOG: int = 20_000
-WARM: float = 5.0  # seconds at the start of each load that do not count
-LARGE: int = 64_000_000
-QUANTILES = (0.5, 0.99, 0.999)
+BACKLOG: Final = 20_000
+WARM: Final = 5.0  # seconds at the start of each load that do not count
+QUANTILES: Final = (0.5, 0.99, 0.999)
+TICKS: Final = os.sysconf("SC_CLK_TCK")  # of the processor, per second
 
 
 def options() -> argparse.Namespace:
@@ -50,86 +51,19 @@ def options() -> argparse.Namespace:
     parser.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.5, 0.8])
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--share", type=float, default=0.02, help="of products asked about")
+    parser.add_argument("--most", type=float, help="products a second that shares are of; default: measured")
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE, passed on to the service")
     parser.add_argument("--page", type=Path, default=Path("docs/benchmarks.md"))
     parser.add_argument("--report", type=Path, default=Path("benchmarks/results/latency.json"))
     return parser.parse_args()
 
 
-@dataclass
-class Feed:
-    """Sends products and labels, and notes when; one writer for both, one thread at a time."""
-
-    products: Iterator[tuple[Product, frozenset[str] | None]]
-    writer: object
-    truth: dict[str, frozenset[str] | None] = field(default_factory=dict)
-    due: dict[str, float] = field(default_factory=dict)  # by product
-    labelled: dict[str, float] = field(default_factory=dict)  # by query
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def send(self, times: list[float]) -> None:
-        records = []
-        for at in times:
-            product, labels = next(self.products)
-            self.truth[product.id], self.due[product.id] = labels, at
-            records.append(Outgoing("products", product.id.encode(), encode(product)))
-        with self.lock:
-            self.writer.publish(records, None)
-
-    def reply(self, queries: list[Query]) -> None:
-        records = []
-        for query in queries:
-            label = answer(query, self.truth.get(query.product.id), "someone", Habits(), at=time.time())
-            records.append(Outgoing("labels", query.id.encode(), encode(label)))
-        with self.lock:
-            now = time.monotonic()
-            self.writer.publish(records, None)
-        self.labelled.update({query.id: now for query in queries})
-
-    def stream(self, rate: float, seconds: float) -> None:
-        """Send `rate` products a second, each at its own time; what is due is sent together."""
-        begun, sent, wanted = time.monotonic(), 0, int(rate * seconds)
-        while sent < wanted:
-            now = time.monotonic()
-            due = min(wanted, int((now - begun) * rate) + 1)
-            if due > sent:
-                self.send([begun + n / rate for n in range(sent, due)])
-                sent = due
-            time.sleep(max(0.0, begun + sent / rate - time.monotonic()))
-
-
-@dataclass
-class Seen:
-    """What was readable when: predictions by product, and the first of each model."""
-
-    reader: object
-    feed: Feed
-    processes: list[subprocess.Popen[bytes]]
-    predicted: dict[str, float] = field(default_factory=dict)
-    models: dict[int, float] = field(default_factory=dict)
-
-    def look(self) -> None:
-        records = self.reader.poll(2_000, 0.005)
-        if any(process.poll() is not None for process in self.processes):
-            raise SystemExit("a process ended by itself")
-        now, queries = time.monotonic(), []
-        for record in records:
-            if record.topic == "queries" and record.value is not None:
-                queries.append(read(Query, record, limit=LARGE))
-            elif record.topic == "predictions":
-                prediction = read(Prediction, record, limit=LARGE)
-                self.predicted[prediction.product] = now
-                self.models.setdefault(prediction.model, now)
-        if queries:
-            self.feed.reply(queries)
-
-
 def most(seen: Seen) -> float:
     """Products a second from a backlog, after its first tenth."""
-    first = len(seen.feed.due)
-    seen.feed.send([time.monotonic()] * BACKLOG)
-    names = list(seen.feed.due)[first:]
-    while not all(name in seen.predicted for name in names[-100:]) or len(seen.predicted) < len(seen.feed.due):
+    seen.feed.prepare(BACKLOG)
+    names = [name for name, _ in reversed(seen.feed.made)]
+    seen.feed.next([time.monotonic()] * BACKLOG)
+    while not seen.predicted.keys() >= set(names[-100:]) or len(seen.predicted) < len(seen.feed.due):
         seen.look()
     times = np.sort([seen.predicted[name] for name in names])
     begun = BACKLOG // 10
@@ -137,35 +71,49 @@ def most(seen: Seen) -> float:
 
 
 def at(rate: float, seconds: float, seen: Seen, data: Path) -> dict[str, object]:
-    """Latencies at a load."""
-    first, labelled = len(seen.feed.due), set(seen.feed.labelled)
-    sender = threading.Thread(target=seen.feed.stream, args=(rate, seconds), daemon=True)
-    sender.start()
-    while sender.is_alive() or len(seen.predicted) < len(seen.feed.due):
+    """Latencies and cores at a load."""
+    seen.settle(data)
+    count, feed = int(rate * seconds), seen.feed
+    feed.prepare(count)
+    names = [name for name, _ in reversed(feed.made)][int(rate * WARM) :]
+    before, begun = cores(seen), time.monotonic()
+    sending = threading.Thread(target=feed.stream, args=(rate, count), daemon=True)
+    sending.start()
+    while sending.is_alive() or len(seen.predicted) < len(feed.due):
         seen.look()
-    until = time.monotonic() + 5.0
-    while time.monotonic() < until:  # answers still on their way, seen by a few products more
-        seen.feed.send([time.monotonic()])
-        seen.look()
-        time.sleep(0.02)
-    skipped = int(rate * WARM)
-    names = list(seen.feed.due)[first + skipped : first + int(rate * seconds)]
-    waits = [seen.predicted[name] - seen.feed.due[name] for name in names]
-    return {"rate": round(rate), "prediction": spread(waits), "label": spread(learnt(seen, labelled, data))}
+    ended = time.monotonic()
+    used = {name: round((after - before[name]) / (ended - begun), 2) for name, after in cores(seen).items()}
+    seen.settle(data)
+    waits = [seen.predicted[name] - feed.due[name] for name in names]
+    with closing(Ledger(data, read_only=True)) as ledger:
+        labels = [
+            served - sent
+            for query, sent in feed.labelled.items()
+            if begun + WARM <= sent <= ended and (served := learnt(query, seen, ledger)) is not None
+        ]
+    return {"rate": round(rate), "prediction": spread(waits), "label": spread(labels), "cores": used}
 
 
-def learnt(seen: Seen, before: set[str], data: Path) -> list[float]:
-    """Seconds from each label to a prediction by a model that has learnt from it."""
-    ledger = Ledger(data, read_only=True)
-    versions = np.array(sorted(seen.models))
-    waits = []
-    for query, sent in seen.feed.labelled.items():
-        batches = ledger.batches.taught_by(query)
-        later = versions[versions >= batches[0]] if batches else versions[:0]
-        if query not in before and len(later):
-            waits.append(max(0.0, min(seen.models[version] for version in later.tolist()) - sent))
-    ledger.close()
-    return waits
+def learnt(query: str, seen: Seen, ledger: Ledger) -> float | None:
+    """When the first prediction was read by a model that has learnt from the label."""
+    first = min(ledger.batches.taught_by(query), default=None)
+    later = [at for version, at in seen.models.items() if first is not None and version >= first]
+    return min(later, default=None)
+
+
+def cores(seen: Seen) -> dict[str, float]:
+    """Seconds that each took of the processor so far; the processes are the learner, if apart, and the scorer."""
+    roles = ("learn", "score") if len(seen.processes) == 2 else ("run",)
+    used = {role: _taken(process.pid) for role, process in zip(roles, seen.processes, strict=True)}
+    used["feed"] = time.process_time()
+    fields = Path("/proc/stat").read_text().split()[1:9]  # idle and waiting for a disk are the fourth and the fifth
+    busy = sum(int(ticks) for place, ticks in enumerate(fields) if place not in (3, 4)) / TICKS
+    return used | {"others": busy - sum(used.values())}
+
+
+def _taken(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS  # for itself, and in the kernel
 
 
 def spread(waits: list[float]) -> dict[str, float]:
@@ -175,38 +123,39 @@ def spread(waits: list[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    given, console = options(), Console()
+    given, console = options(), Console(width=160)
     given.log = "kafka" if given.kafka else "sqlite"
+    gc.disable()  # its pauses would be taken for the service's
     with tempfile.TemporaryDirectory(prefix="askance-latency-") as temporary:
         given.outputs = write_feed(Path(temporary) / "shop.jsonl.gz", 2_000, seed=0)
         if given.roles == "split":
             given.set = ["asking.seed=0123456789abcdef0123456789abcdef", *given.set]
         run = Run(given, Path(temporary))
+        own = run.settings
+        if given.kafka:
+            own = own.model_copy(update={"kafka": own.kafka.model_copy(update={"client": "confluent"})})
+        feed = Feed(((entry.product, entry.labels) for entry in generate(10**9, seed=1)), sender(own))
         if given.roles == "run":
             processes = [run.start("run", "--outputs", given.outputs)]
         else:
             processes = [run.start("learn", "--outputs", given.outputs), run.start("score")]
-        reach = clients(run.settings)
-        feed = Feed(((entry.product, entry.labels) for entry in generate(10**9, seed=1)), reach.write("latency"))
-        reader = reach.read(("predictions", "queries"), "latency", Position(group="latency"))
+        reader = clients(own).read(("predictions", "queries"), "latency", Position(group="latency"))
         seen = Seen(reader, feed, processes)
         most(seen)  # to have learnt something
-        rate = most(seen)
-        console.print(f"{rate:,.0f} products a second from a backlog")
-        loads = [at(share * rate, given.seconds, seen, run.settings.data_dir) for share in given.shares]
+        rate = given.most or most(seen)
+        console.print(f"{rate:,.0f} products a second {'were given' if given.most else 'from a backlog'}")
+        loads = [at(share * rate, given.seconds, seen, own.data_dir) for share in given.shares]
         seen.reader.close()
-        feed.writer.close()
         for process in processes:
             process.terminate()
             process.wait(60)
-    table = Table("load", "products/s", title=f"{given.log}, {given.roles}: milliseconds")
-    for what in ("prediction", "label"):
-        for quantile in QUANTILES:
-            table.add_column(f"{what} p{100 * quantile:g}", justify="right")
-    for share, load in zip(given.shares, loads, strict=True):
-        cells = [f"{load[what][f'p{100 * q:g}']:,.0f}" for what in ("prediction", "label") for q in QUANTILES]
-        table.add_row(f"{share:.0%}", f"{load['rate']:,}", *cells)
-    console.print(table)
+    heads, rows = table(given, loads)
+    shown = Table(title=f"{given.log}, {given.roles}: milliseconds, cores")
+    for head in heads:
+        shown.add_column(head, justify="right")
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     report = {"machine": machine, "log": given.log, "roles": given.roles, "most": round(rate), "loads": loads}
     given.report.parent.mkdir(parents=True, exist_ok=True)
@@ -214,22 +163,30 @@ def main() -> None:
     put(given.page, "latency", lines(given, report))
 
 
+def table(given: argparse.Namespace, loads: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Heads, and a row per load."""
+    titles = [f"{what} p{100 * quantile:g}" for what in ("prediction", "label") for quantile in QUANTILES]
+    heads = ["load", "products a second", *titles, *(f"cores: {name}" for name in loads[0]["cores"])]
+    rows = []
+    for share, load in zip(given.shares, loads, strict=True):
+        cells = [f"{load[what][f'p{100 * q:g}']:,.0f}" for what in ("prediction", "label") for q in QUANTILES]
+        rows.append([f"{share:.0%}", f"{load['rate']:,}", *cells, *(f"{used:.2f}" for used in load["cores"].values())])
+    return heads, rows
+
+
 def lines(given: argparse.Namespace, report: dict[str, Any]) -> str:
     """The part of the page: a row per load."""
-    titles = [f"{what} p{100 * quantile:g}" for what in ("prediction", "label") for quantile in QUANTILES]
-    found = [
+    heads, rows = table(given, report["loads"])
+    roles = "`learn` and `score` apart" if given.roles == "split" else "`run`"
+    return "\n".join(
         (
-            f"{report['machine']}; {given.log}, {'`learn` and `score` apart' if given.roles == 'split' else '`run`'}, "
-            f"at most {report['most']:,} products a second; milliseconds."
-        ),
-        "",
-        "| load | products a second | " + " | ".join(titles) + " |",
-        "| ---: |" + " ---: |" * (1 + len(titles)),
-    ]
-    for share, load in zip(given.shares, report["loads"], strict=True):
-        cells = [f"{load[what][f'p{100 * q:g}']:,.0f}" for what in ("prediction", "label") for q in QUANTILES]
-        found.append(f"| {share:.0%} | {load['rate']:,} | " + " | ".join(cells) + " |")
-    return "\n".join(found)
+            f"{report['machine']}; {given.log}, {roles}, at most {report['most']:,} products a second; milliseconds.",
+            "",
+            "| " + " | ".join(heads) + " |",
+            "| ---: |" + " ---: |" * (len(heads) - 1),
+            *("| " + " | ".join(row) + " |" for row in rows),
+        )
+    )
 
 
 if __name__ == "__main__":

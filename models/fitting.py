@@ -1,16 +1,18 @@
 """The masters fitted to new answers, and to remembered ones again: first the linear path, then the network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
+from models.counts import Relevance
 from models.hashing import integers, name_hash
 from models.lessons import bootstrap, importance
 from models.masters import Masters
-from models.table import weigh
+from models.table import Floats, Rows, ranked, weigh
 
 _SAMPLE: Final = 256  # features whose log odds are looked at per batch
+_TOGETHER: Final = 4_000  # answers times outputs whose features are weighed at once
 
 
 def fit_linear(masters: Masters, slots: Sequence[int], number: int) -> tuple[float, int]:
@@ -38,11 +40,12 @@ def fit_linear(masters: Masters, slots: Sequence[int], number: int) -> tuple[flo
     cost = np.float32(settings.cost) * importance(settings, order, memory)
     likeness = masters.names.likeness(memory.batch(order))
     losses = []
-    for place, slot in enumerate(order):
-        rows, values = masters.rows(slot)
+    for place, (slot, (rows, values, weights)) in enumerate(
+        zip(order, _weighed(masters, relevance, order), strict=True)
+    ):
         targets = memory.targets[slot]
         memory.share[slot], memory.scale[slot], outside = linear.learn(
-            rows, values, rarity[rows], relevance.of(linear.yes[rows], directory.seen[rows]),
+            rows, values, rarity[rows], weights,
             memory.share[slot], float(memory.scale[slot]),
             bias=bias, targets=targets, cost=cost[place], likeness=likeness[place], embedding=memory.embeddings[slot],
         )  # fmt: skip
@@ -50,6 +53,20 @@ def fit_linear(masters: Masters, slots: Sequence[int], number: int) -> tuple[flo
         if place < len(slots):
             losses.append(np.nanmean(np.logaddexp(0.0, outside) - outside * targets))
     return float(np.mean(losses)), len(order)
+
+
+def _weighed(masters: Masters, relevance: Relevance, slots: Sequence[int]) -> Iterator[tuple[Rows, Floats, Floats]]:
+    """The rows of remembered answers, their values and squared weights by output, worked out for many at once."""
+    linear, directory = masters.linear, masters.directory
+    together = max(1, _TOGETHER // linear.width)
+    for first in range(0, len(slots), together):
+        found = [masters.rows(slot) for slot in slots[first : first + together]]
+        rows, places = ranked(np.concatenate([some for some, _ in found]), directory.count)
+        weights = relevance.of(linear.yes[rows], directory.seen[rows])
+        end = 0
+        for some, values in found:
+            first_place, end = end, end + len(some)
+            yield some, values, weights.take(places[first_place:end], axis=0)
 
 
 def fit_network(masters: Masters, slots: Sequence[int], number: int) -> int:

@@ -13,6 +13,9 @@ _FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND: Final = np.uint64(0x94D049BB133111EB)
 # Cumulative Poisson(1) up to 12: beyond it lies less than 2**-32 of the mass.
 _POISSON: Final = np.cumsum(np.exp(-1.0) / np.cumprod(np.concatenate(([1.0], np.arange(1.0, 13.0)))))
+# The count by the first 16 bits of a draw; NaN where the bits after them decide.
+_FIRSTS: Final = np.searchsorted(_POISSON, np.arange(2**16) * 2.0**-16, side="right").astype(np.float32)
+_FIRSTS[(_POISSON * 2.0**16).astype(np.int64)] = np.nan
 
 
 def mix(words: Words) -> Words:
@@ -57,5 +60,9 @@ def poisson_counts(queries: Words, outputs: Words, members: int) -> NDArray[np.f
     """
     pairs = mix(queries[:, None] + mix(outputs)[None, :])
     numbers = np.arange(1, members + 1, dtype=np.uint64) * GOLDEN
-    drawn = (mix(pairs[:, :, None] + numbers) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return np.searchsorted(_POISSON, drawn, side="right").astype(np.float32)
+    drawn = mix(pairs[:, :, None] + numbers)
+    counts: NDArray[np.float32] = _FIRSTS.take(drawn >> np.uint64(48))
+    close = np.isnan(counts)
+    exact = (drawn[close] >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    counts[close] = np.searchsorted(_POISSON, exact, side="right")
+    return counts

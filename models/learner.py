@@ -14,7 +14,7 @@ from models.masters import Masters
 from models.messages import Product
 from models.snapshot import Shelf, Snapshot
 from models.state import State, digest, names, part, places, prefixed, tensor, texts
-from models.table import weights_by_rarity
+from models.table import ranked, weights_by_rarity
 
 __all__ = ["Learner", "LearnerSettings", "Lesson", "Progress"]
 
@@ -101,7 +101,7 @@ class Learner:
             return self._latest
         masters, settings = self._masters, self.settings
         directory, linear, network, counts = masters.directory, masters.linear, masters.network, masters.counts
-        changed = np.unique(np.concatenate(masters.changed)) if masters.changed else np.zeros(0, np.int64)
+        changed, _ = ranked(np.concatenate([*masters.changed, np.zeros(0, np.int64)]), directory.count)
         tables = (linear.weights, linear.yes, network.embedding)
         self._shelf.put(changed, [table[changed] for table in tables], directory.count)
         weights, yes, embedding = self._shelf.tables

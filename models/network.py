@@ -134,8 +134,11 @@ def blend(linear: Tensor, said: Tensor, mix: float, spread: float) -> Tensor:
     return (1.0 - mix) * linear[:, :, None] + mix * mean + spread * (said - mean)
 
 
-def loss(said: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Binary cross-entropy, summed over outputs, mean over members and products; missing targets weigh nothing.
+def slope(said: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """The slope of the loss by every logit, (n, K, M).
+
+    The loss is the binary cross-entropy, summed over outputs, mean over members and products; missing targets weigh
+    nothing. Only its slope is worked out, in the order in which automatic differentiation would.
 
     Args:
         said: (n, K, M) logits.
@@ -144,6 +147,8 @@ def loss(said: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
 
     """
     given = ~torch.isnan(targets)
-    goal = torch.where(given, targets, torch.zeros_like(targets))[:, :, None]
-    each = torch.clamp(said, min=0.0) - said * goal + torch.log1p(torch.exp(-said.abs()))
-    return (each * weights * given[:, :, None]).sum() / (said.shape[0] * said.shape[2])
+    goal = torch.where(given, targets, 0.0)[:, :, None]
+    size = weights * (given / (said.shape[0] * said.shape[2]))[:, :, None]
+    odds = torch.exp(said.abs().neg_())
+    found = (size / (odds + 1.0)).mul_(odds).mul_(said.sgn().neg_())
+    return found.sub_(size * goal).add_(torch.where(said >= 0.0, size, 0.0))

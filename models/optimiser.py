@@ -42,7 +42,8 @@ class AdamW:
             first, second, rate = self.first[name], self.second[name], self.rates[name] * warm
             first.mul_(0.9).add_(gradient, alpha=0.1 * shrink)
             second.mul_(0.99).addcmul_(gradient, gradient, value=0.01 * shrink * shrink)
-            away = (first / (1.0 - 0.9**self.steps)) / ((second / (1.0 - 0.99**self.steps)).sqrt() + 1e-8)
+            size = (second / (1.0 - 0.99**self.steps)).sqrt_().add_(1e-8)
+            away = (first / (1.0 - 0.9**self.steps)).div_(size)
             parameters[name].mul_(1.0 - rate * self.decay).add_(away, alpha=-rate)
 
     def _bounded(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -58,9 +59,11 @@ def step_rows(table: Floats, sums: Floats, rows: NDArray[np.int64], gradient: Fl
         table: (rows, width), changed in place.
         sums: (rows,) mean squared gradients so far, changed in place.
         rows: distinct row numbers.
-        gradient: (len(rows), width).
+        gradient: (len(rows), width), used up.
         rate: length of a first step.
 
     """
     sums[rows] += np.mean(gradient * gradient, axis=1)
-    table[rows] -= (np.float32(rate) * gradient) / (np.sqrt(sums[rows]) + np.float32(1e-8))[:, None]
+    gradient *= np.float32(rate)
+    gradient /= (np.sqrt(sums[rows]) + np.float32(1e-8))[:, None]
+    table[rows] -= gradient

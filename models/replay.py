@@ -107,17 +107,19 @@ class Memory:
 
     def batch(self, slots: Sequence[int]) -> Features:
         """The features of some slots."""
-        lengths = [len(self.features[slot][0]) for slot in slots]
+        ids, values = zip(*[self.features[slot] for slot in slots], strict=True) if slots else ((), ())
+        offsets = np.zeros(len(slots) + 1, np.int64)
+        np.cumsum([len(some) for some in ids], out=offsets[1:])
         return Features(
-            np.concatenate([self.features[slot][0] for slot in slots]) if slots else np.zeros(0, np.int64),
-            np.concatenate([self.features[slot][1] for slot in slots]) if slots else np.zeros(0, np.float32),
-            np.concatenate((np.zeros(1, np.int64), np.cumsum(np.asarray(lengths, np.int64)))),
+            np.concatenate(ids) if slots else np.zeros(0, np.int64),
+            np.concatenate(values) if slots else np.zeros(0, np.float32),
+            offsets,
             self.embeddings[slots] if slots else self.embeddings[:0],
         )
 
     def choose(self, size: int, balanced: float, *key: str | int) -> list[int]:
         """Slots to learn from again, as the key has it; a share `balanced` of them positives of outputs in turn."""
-        numbers = uniforms(3 * size, self.key, *key).reshape(size, 3)
+        numbers = uniforms(3 * size, self.key, *key).reshape(size, 3).tolist()
         rare = [reservoir.slots for reservoir in self.positives if reservoir.slots]
         chosen = []
         for which, first, second in numbers:

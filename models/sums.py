@@ -123,12 +123,12 @@ def of_answers(chance: Doubles, scores: Doubles, positive: Flags, shares: Double
     correction = np.where(answered, weight * (share - scores), 0.0)
     missing = asked & ~answered
     unanswered = np.where(missing, weight, 0.0)
-    sided = [correction, correction**2, share, asked, answered, unanswered, unanswered * scores]
+    sided = np.stack((correction, correction**2, share, asked, answered, unanswered, unanswered * scores))
     known = np.where(answered, weight, 0.0)
-    parts = [np.where(side, part, 0.0) for side in (positive, ~positive) for part in sided]
-    parts += [known, known**2, known * (share - scores) ** 2]
+    parts = [np.where(side, sided, 0.0) for side in (positive, ~positive)]
+    parts.append(np.stack((known, known**2, known * (share - scores) ** 2)))
     sums = nothing(chance.shape[1])
-    sums.exact[len(ARRIVALS) :] = [_whole(part).sum(axis=0) for part in parts]
+    sums.exact[len(ARRIVALS) :] = _whole(np.concatenate(parts)).sum(axis=1)
     return sums
 
 

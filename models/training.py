@@ -16,7 +16,7 @@ from models.hashing import GOLDEN, Words, mix, name_hash
 from models.lessons import LearnerSettings
 from models.optimiser import AdamW, step_rows
 from models.state import State, array, moved, part, prefixed, tensor
-from models.table import Bag, Floats, Rows, extend
+from models.table import Bag, Floats, Rows, extend, ranked
 
 
 class Network:
@@ -47,15 +47,16 @@ class Network:
 
     def step(self, features: Features, bag: Bag, bias: Floats, targets: Floats, weights: Floats) -> Rows:
         """Take one step of both optimisers; returns the rows of the embedding table that moved."""
-        rows, columns = np.unique(bag.rows, return_inverse=True)
+        rows, columns = ranked(bag.rows, len(self.embedding))
         matrix = bag.matrix(bag.values, columns, len(rows))
         embedded = self._on(matrix @ self.embedding[rows]).requires_grad_()
         sketched = self._on(network.sketch(features, bag.everything, self.shape.sketch))
         names = list(self.dense)
         leaves = {name: self.dense[name].detach().requires_grad_() for name in names}
         said = network.logits(leaves, self.prior, embedded, sketched, self._on(bias))
-        loss = network.loss(said, self._on(targets), self._on(weights))
-        *dense, bags = torch.autograd.grad(loss, [*(leaves[name] for name in names), embedded])
+        slope = network.slope(said.detach(), self._on(targets), self._on(weights))
+        towards = (said * slope).sum()  # its gradient is the slope; given the slope itself, torch would load sympy
+        *dense, bags = torch.autograd.grad(towards, [*(leaves[name] for name in names), embedded])
         self.optimiser.step(self.dense, dict(zip(names, dense, strict=True)))
         gradient, each = matrix.T @ bags.cpu().numpy(), self.networks
         places = (rows[:, None] * each + np.arange(each)).ravel()  # every network's rows have rates of their own

@@ -1,5 +1,6 @@
 """The command line as a person meets it: what it prints, how it ends, what it leaves behind."""
 
+import gc
 import json
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ import service.cli_proof
 import service.cli_report
 import service.cli_trials  # noqa: F401 - each adds its commands
 from service.catalogue import write_feed
-from service.cli import app
+from service.cli import app, settled
 from shared.commands import script
 
 GROUP = typer.main.get_command(app)
@@ -33,6 +34,14 @@ def test_every_command_shows_an_example_of_itself(askance, command):
 
     assert status == 0
     assert re.search(rf"Examples?:\s+(\S+=\S+ )?askance {command}", text), text
+
+
+def test_what_is_loaded_when_serving_begins_is_not_looked_through_for_garbage_again():
+    settled()
+    kept = gc.get_freeze_count()
+    gc.unfreeze()
+
+    assert kept > 10_000
 
 
 def test_the_script_lists_every_command():

@@ -9,6 +9,7 @@ from models.features import featurise
 from models.hashing import name_hash, poisson_counts
 from models.messages import Product
 from models.optimiser import AdamW, step_rows
+from models.table import ranked
 
 SHAPE = network.Shape(width=6, sketch=4, hidden=5, members=3, prior=1.0)
 CPU = torch.device("cpu")
@@ -41,37 +42,32 @@ def test_a_prior_belongs_to_its_output_wherever_that_stands():
     assert torch.equal(one[[1, 0]], other[[0, 2]])
 
 
-def test_the_loss_is_the_mean_cross_entropy_over_members_summed_over_outputs():
-    said = torch.tensor([[[0.3, -2.0]], [[1.0, 0.0]]])
+def test_the_slope_is_that_of_the_mean_cross_entropy_over_members_summed_over_outputs():
+    said = torch.tensor([[[0.3, -2.0]], [[1.0, 0.5]]], requires_grad=True)
     targets, weights = torch.tensor([[1.0], [0.25]]), torch.tensor([[[1.0, 2.0]], [[0.0, 1.0]]])
 
     each = torch.nn.functional.binary_cross_entropy_with_logits(
         said, targets[:, :, None].expand_as(said), reduction="none"
     )
-    assert network.loss(said, targets, weights) == pytest.approx(float((each * weights).sum() / 4))
+    (expected,) = torch.autograd.grad((each * weights).sum() / 4, said)
+    assert torch.allclose(network.slope(said.detach(), targets, weights), expected)
 
 
-def test_a_missing_answer_has_no_gradient_at_all():
+def test_a_missing_answer_has_no_slope_at_all():
     learnt, prior = made()
-    leaves = {name: value.clone().requires_grad_() for name, value in learnt.items()}
     targets = torch.tensor([[1.0, float("nan"), 0.0]] * 7)
-    said = network.logits(leaves, prior, *inputs(), torch.zeros(3))
-    network.loss(said, targets, torch.ones(7, 3, 3)).backward()
+    slope = network.slope(network.logits(learnt, prior, *inputs(), torch.zeros(3)), targets, torch.ones(7, 3, 3))
 
-    assert not leaves["heads"].grad[1].any()
-    assert leaves["heads"].grad[[0, 2]].any()
+    assert not slope[:, 1].any()
+    assert slope[:, [0, 2]].all()
 
 
 def test_weight_two_is_the_answer_twice():
     learnt, prior = made()
-    embedded, sketched = inputs(2)
-    said = network.logits(learnt, prior, embedded, sketched, torch.zeros(3))
-    targets = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
-    twice = network.loss(said[[0, 0, 1]], targets[[0, 0, 1]], torch.ones(3, 3, 3)) * 3
-    weights = torch.ones(2, 3, 3)
-    weights[0] = 2.0
+    said = network.logits(learnt, prior, *inputs(2), torch.zeros(3))
+    targets, once = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]), torch.ones(2, 3, 3)
 
-    assert float(network.loss(said, targets, weights) * 2) == pytest.approx(float(twice), rel=1e-6)
+    assert torch.equal(2.0 * network.slope(said, targets, once), network.slope(said, targets, 2.0 * once))
 
 
 def test_blended_members_scatter_around_the_mixed_mean():
@@ -143,3 +139,11 @@ def test_only_the_rows_named_move():
     assert table[[0, 2]].tolist() == [[1.0] * 3] * 2
     assert table[[1, 3]] == pytest.approx(np.full((2, 3), 0.9))
     assert sums.tolist() == [0.0, 4.0, 0.0, 4.0]
+
+
+def test_the_distinct_rows_of_a_table_are_found_as_by_sorting():
+    rows = np.array([7, 2, 2, 9, 7], np.int64)
+    distinct, places = ranked(rows, 11)
+
+    assert distinct.tolist() == [2, 7, 9]
+    assert distinct[places].tolist() == rows.tolist()
