@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from subprocess import Popen
+from threading import Lock
 
 import msgspec
 
@@ -15,6 +16,7 @@ from consumers.port import Consumer
 from models.coding import encode, read
 from models.messages import Product, Query
 from models.records import Outgoing
+from producers.port import Producer
 from service.assembly import clients
 from service.crowd import Habits, answer
 from service.ledger import Ledger
@@ -42,11 +44,13 @@ def sender(settings: Settings) -> Send:
     """How a feed sends: on Kafka without waiting and in no transaction, so that it takes little itself."""
     writer = clients(settings).write("latency")  # which also sees to the topics
     if not settings.kafka.bootstrap:
-        return partial(writer.publish, past=None)
+        return partial(_publish, writer, Lock())
     writer.close()
-    from confluent_kafka import Producer  # noqa: PLC0415 - an extra
+    import confluent_kafka  # noqa: PLC0415 - an extra
 
-    producer = Producer({"bootstrap.servers": settings.kafka.bootstrap, "linger.ms": 1, "enable.idempotence": True})
+    producer = confluent_kafka.Producer(
+        {"bootstrap.servers": settings.kafka.bootstrap, "linger.ms": 1, "enable.idempotence": True}
+    )
 
     def send(records: Sequence[Outgoing]) -> None:
         for record in records:
@@ -54,6 +58,11 @@ def sender(settings: Settings) -> Send:
         producer.poll(0)
 
     return send
+
+
+def _publish(writer: Producer, one_at_a_time: Lock, records: Sequence[Outgoing]) -> None:
+    with one_at_a_time:
+        writer.publish(records, past=None)
 
 
 @dataclass
