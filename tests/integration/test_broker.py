@@ -164,6 +164,7 @@ def poll_in_turns(*readers, seconds):
     while time.monotonic() < deadline:
         for reader in readers:
             reader.poll(1, 0.1)
+            reader.position()  # all that came is published past, as far as the reader knows
 
 
 STEPS = [
