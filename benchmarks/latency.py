@@ -50,7 +50,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--roles", choices=("run", "split"), default="run")
     parser.add_argument("--shares", type=float, nargs="+", default=[0.1, 0.5, 0.8])
     parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--share", type=float, default=0.02, help="of products asked about")
+    parser.add_argument("--share", type=float, default=0.002, help="of products asked about")
     parser.add_argument("--most", type=float, help="products a second that shares are of; default: measured")
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE, passed on to the service")
     parser.add_argument("--page", type=Path, default=Path("docs/benchmarks.md"))

@@ -44,7 +44,10 @@ class Role(Protocol[Log_contra]):
         """Once after the log was opened."""
 
     def turn(self, log_now: Log_contra, /) -> None:
-        """One bounded piece of work; all of it is published before it returns."""
+        """One bounded piece of work; what it publishes may be under way when it returns."""
+
+    def pause(self) -> None:
+        """Once before the log is closed, however that comes: what is under way ends, or fails."""
 
     def end(self) -> None:
         """Once, before the process ends in peace."""
@@ -62,9 +65,12 @@ def run(role: Role[Log], open_log: Callable[[], Log], stop: Event) -> None:
                 role.begin(log_now)
                 role.health.ready("log")
                 pause = 0.1
-                while not stop.is_set():
-                    role.turn(log_now)
-                    role.health.turned()
+                try:
+                    while not stop.is_set():
+                        role.turn(log_now)
+                        role.health.turned()
+                finally:
+                    role.pause()
         except (LogUnavailable, DeliveryFailed) as error:
             kind = "unavailable" if isinstance(error, LogUnavailable) else "delivery_failed"
             log.warning("log_failed", kind=kind, error=str(error), again_in_seconds=round(pause, 1))

@@ -17,7 +17,7 @@ from service.keeping import Every
 from service.learning import LearningHalf, keep, learn_turn, orders_of, send_what_is_left
 from service.metrics import Metrics
 from service.reading import at_end
-from service.scoring import ScoringHalf, score_turn, serve
+from service.scoring import ScoringHalf, score_turn, serve, settle
 
 log = structlog.get_logger("roles")
 
@@ -58,6 +58,9 @@ class Both:
         learn_turn(self.learning, log_now.answers, log_now.producer)
         self.metrics.lag({**log_now.products.lag(), **log_now.answers.lag()})
 
+    def pause(self) -> None:
+        """Nothing: all is published when a turn is over."""
+
     def end(self) -> None:
         keep(self.learning)
 
@@ -87,8 +90,7 @@ class Scorer:
     metrics: Metrics
 
     def begin(self, _: ScoringLog, /) -> None:
-        """What was scored but not published comes again."""
-        self.half.unpublished = None
+        """Nothing: what was scored but not published comes again."""
 
     def turn(self, log_now: ScoringLog, /) -> None:
         if self.half.served is None:
@@ -114,6 +116,9 @@ class Scorer:
             self.metrics.taken()
             self.health.serving(received.snapshot.version, received.orders.made_at)
             self.health.ready("snapshot")
+
+    def pause(self) -> None:
+        settle(self.half)
 
     def end(self) -> None:
         """Nothing: all it knows is on the log."""
@@ -182,6 +187,9 @@ class Learner:
             known, share=orders.share, scale=orders.scale, output_scales=orders.output_scales, made_at=orders.made_at
         )
         return not slight or orders != same
+
+    def pause(self) -> None:
+        """Nothing: all is published when a turn is over."""
 
     def end(self) -> None:
         keep(self.half)

@@ -5,7 +5,7 @@ Of the learner it knows a snapshot and its orders, whoever hands them over.
 
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -51,7 +51,7 @@ class ScoringHalf:
     served: Served | None = None  # nothing is scored before there is a model
     scale: float | None = None  # of the budget, after the last arrival published
     output_scales: Mapping[str, float] = field(default_factory=dict)  # of outputs with a share of their own, then
-    unpublished: tuple[Scored, Position] | None = None  # a batch that is scored, and the place after it
+    publishing: tuple[Scored, Future[float]] | None = None  # a batch that is being published: seconds, or why not
 
 
 def serve(half: ScoringHalf, snapshot: Serving, orders: Orders) -> None:
@@ -87,40 +87,36 @@ def asking_now(asking: Asking, orders: Orders) -> Asking:
 def score_turn(half: ScoringHalf, products: Consumer, producer: Producer) -> None:
     """Products in; what came of them and the place after them out, together. Nothing while there is no model.
 
-    After a full batch more are likely waiting: it is then published while the next is read and scored, so two at most
-    are in memory. Whatever is not published is read and scored again by whoever opens the log next.
+    With `ahead` that is still under way when this returns, so two batches at most are in memory: the next turn, or
+    `settle`, tells how it ended. What is not published is read and scored again by whoever opens the log next.
     """
     served = half.served
     if served is None or half.scale is None:
         return
-    before, half.unpublished = half.unpublished, None  # in doubt from here on: the log is to tell
-    if before is None or half.ahead is None:
-        after, full = _next(half, served, products, None)
-    else:
-        publishing = half.ahead.submit(_publish, producer, *before)
-        try:
-            after, full = _next(half, served, products, before[0])
-        finally:
-            _published(half, before[0], publishing.result())
-    if full and half.ahead is not None:
-        half.unpublished = after
-    elif after is not None:
-        _published(half, after[0], _publish(producer, *after))
-
-
-def _next(
-    half: ScoringHalf, served: Served, products: Consumer, before: Scored | None
-) -> tuple[tuple[Scored, Position] | None, bool]:
-    """Read and score what comes after `before`, or after what was published last, and say if more is likely there."""
-    records = products.poll(half.batch, half.wait if before is None else 0.0)
+    records = products.poll(half.batch, half.wait)
     if not records:
-        return None, False
+        settle(half)
+        return
     past = products.position()
-    return (_score(half, served, records, before), past), len(records) == half.batch
+    scored = _score(half, served, records)
+    settle(half)
+    if half.ahead is None:
+        _published(half, scored, _publish(producer, scored, past))
+    else:
+        half.publishing = (scored, half.ahead.submit(_publish, producer, scored, past))
 
 
-def _score(half: ScoringHalf, served: Served, records: Sequence[Record], before: Scored | None) -> Scored:
+def settle(half: ScoringHalf) -> None:
+    """Wait for the publish that is under way, if one is; raises what it raised."""
+    if half.publishing is not None:
+        (scored, publishing), half.publishing = half.publishing, None
+        _published(half, scored, publishing.result())
+
+
+def _score(half: ScoringHalf, served: Served, records: Sequence[Record]) -> Scored:
+    """Score what comes after the batch under way, or after what was published last."""
     assert half.scale is not None
+    before = half.publishing and half.publishing[0]
     return score(
         records,
         served.snapshot,

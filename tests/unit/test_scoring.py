@@ -19,7 +19,7 @@ from producers.topics import topics
 from service.encoders import Encoders
 from service.halves import ahead_of, asking_of
 from service.metrics import Metrics
-from service.scoring import ScoringHalf, asking_now, score_turn, serve
+from service.scoring import ScoringHalf, asking_now, score_turn, serve, settle
 from service.settings import read_settings
 from shared.lessons import taught
 
@@ -161,8 +161,9 @@ def test_a_batch_scored_ahead_is_what_it_would_have_been(half, models, shop, ahe
     for one, log in ((replace(half, ahead=ahead), shop), (alone, other)):
         serve(one, models[1], ORDERS)
         reader = log.reader()
-        for _ in range(6):
+        for _ in range(4):
             score_turn(one, reader, log)
+        settle(one)
 
     decided = [[(p.product, p.arrival, p.draw, p.asked) for p in log.predictions()] for log in (shop, other)]
     chances = [[p.chance for p in log.predictions()] for log in (shop, other)]
@@ -189,35 +190,35 @@ def test_what_was_published_counts_though_reading_on_fails(half, models, shop, a
     half.ahead, registry = ahead, CollectorRegistry()
     half.metrics = Metrics(registry, version="0")
     serve(half, models[1], ORDERS)
-    reader = shop.reader()
-    score_turn(half, reader, shop)
+    score_turn(half, shop.reader(), shop)
     with pytest.raises(LogUnavailable):
         score_turn(half, Gone(), shop)
+    settle(half)
 
     assert (registry.get_sample_value("askance_arrivals_total"), shop.batches) == (10.0, [10])
 
 
-def test_a_full_batch_waits_for_the_next_turn_and_the_last_one_does_not(half, models, shop, ahead):
+def test_a_batch_is_under_way_until_the_next_turn_or_until_nothing_comes(half, models, shop, ahead):
     half.ahead = ahead
     serve(half, models[1], ORDERS)
-    reader, published = shop.reader(), []
-    for _ in range(4):
+    reader, under_way = shop.reader(), []
+    for _ in range(5):
         score_turn(half, reader, shop)
-        published.append(sum(shop.batches))
+        under_way.append(half.publishing and half.publishing[0].arrivals)
 
-    assert published == [0, 10, 20, 35]
+    assert (under_way, shop.batches) == ([10, 10, 10, 5, None], [10, 10, 10, 5])
 
 
-def test_what_was_scored_ahead_of_a_failure_is_read_again_and_published_once(half, models, shop, ahead):
+def test_what_was_scored_beside_a_failure_is_read_again_and_published_once(half, models, shop, ahead):
     half.ahead = ahead
     serve(half, models[1], ORDERS)
     reader = shop.reader()
-    score_turn(half, reader, shop)
     shop.fails, before = True, half.scale
+    score_turn(half, reader, shop)
     with pytest.raises(DeliveryFailed):
         score_turn(half, reader, shop)
     reader.close()
-    shop.fails, left, reader = False, half.unpublished, shop.reader()
+    shop.fails, left, reader = False, half.publishing, shop.reader()
     for _ in range(5):
         score_turn(half, reader, shop)
 
