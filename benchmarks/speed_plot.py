@@ -87,8 +87,8 @@ def kafka(page: Path) -> Any:
             bars = axes.barh(-place + 0.26 * (1 - n), number(row[name]), 0.24, color=colour)
             said = name if name != "askance" else f"askance, {row['of the lower of both']} of the lower of both"
             axes.bar_label(bars, [f"{number(row[name]):,.0f} {said}"], padding=3, fontsize=8, color=GREY)
-    axes.set_yticks([-n for n in range(len(rows))], [f"{row['client']}\n{row['bytes a product']} B" for row in rows])
-    axes.set(xlabel="products a second, one process", title="through Kafka, exactly once")
+    axes.set_yticks([-n for n in range(len(rows))], [f"{row['way']}\n{row['bytes a product']} B" for row in rows])
+    axes.set(xlabel="products a second", title="through Kafka, exactly once")
     axes.set_xlim(right=1.35 * max(number(row[name]) for row in rows for name in shown))
     plain(axes, "x", commas="x")
     return figure

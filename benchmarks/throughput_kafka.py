@@ -52,7 +52,7 @@ WAYS: Final[dict[str, dict[str, object]]] = {
 }
 COLUMNS: Final = (
     "bytes a product", "echo", "model alone", "**askance**", "of echo", "of the lower of both",
-    "µs of the processor: echo", "askance", "its writer's process",
+    "µs: echo", "µs: askance", "µs: its writer's process",
 )  # fmt: skip
 IDLE: Final = 5.0  # seconds to wait for a record
 
