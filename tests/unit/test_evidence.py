@@ -1,72 +1,19 @@
 """Arrivals are evaluated once all that was asked of them is settled, once, whatever the order of what comes in."""
 
-import itertools
-import random
-
 import numpy as np
 import pytest
 
 from models.chance import query_id
 from models.coding import decode, encode
 from models.learner import Learner
-from models.lessons import LearnerSettings, Lesson
-from models.messages import Because, Label, OutputTally, Prediction, Product, Query, Tally
+from models.lessons import Lesson
+from models.messages import Prediction, Product
 from models.policies import POLICIES
 from models.records import Record
-from models.sums import nothing
 from service.deciding import Asking
 from service.report import section
 from service.score import score
-
-SMALL = LearnerSettings(bits=12, width=8, sketch=8, hidden=16, members=2, memory=200, batch=16, rehearsals=2)
-OUTPUTS = ("red", "shoe", "rare")
-SCORES = {"red": 0.75, "shoe": 0.5, "rare": 0.125}
-YES = {"red": True, "shoe": True, "rare": True}
-NO = {"red": False, "shoe": False, "rare": False}
-
-
-def tally(desk, first, last, asked, *, partition=0, at=1e9, outputs=OUTPUTS):
-    n = last - first + 1
-    outputs = {
-        name: OutputTally(
-            positive=n * (SCORES[name] >= 0.5),
-            mass_positive=n * SCORES[name] * (SCORES[name] >= 0.5),
-            mass_negative=n * SCORES[name] * (SCORES[name] < 0.5),
-        )
-        for name in outputs
-    }
-    message = Tally(
-        topic="products", partition=partition, first=first, last=last, model=0, policy="iwal", n=n, asked=asked,
-        chance=float(asked), scale=1.0, outputs=outputs, at=at,
-    )  # fmt: skip
-    return desk.record("tallies", f"products/{partition}", encode(message))
-
-
-def query(desk, offset, *, partition=0, chance=0.25, ask=OUTPUTS, scores=SCORES, expires_at=2e9):
-    message = Query(
-        id=f"q{partition}/{offset}", arrival=f"products/{partition}/{offset}", ask=list(ask), chance=chance, model=0,
-        scores=np.array(list(scores.values()), "<f4").tobytes(), positive=[k for k, v in scores.items() if v >= 0.5],
-        product=Product(id=f"p{offset}", title="red shoe"), policy="iwal", priority=0.0, asked_at=1e9,
-        because=Because(disagreement={}, combined=0.0, floor=0.125, scale=1.0, threshold={}), expires_at=expires_at,
-    )  # fmt: skip
-    return desk.record("queries", message.id, encode(message))
-
-
-def label(desk, offset, answers=None, *, partition=0, annotator="ann", **fields):
-    identity = f"q{partition}/{offset}"
-    message = Label(query=identity, annotator=annotator, answers=answers or {}, **fields)
-    return desk.record("labels", identity, encode(message), at=1.1e9)
-
-
-def sums(desk, number=None):
-    return desk.ledger.evidence.epoch(number).sums
-
-
-def known(desk, output="red"):
-    found = sums(desk)
-    place = OUTPUTS.index(output)
-    fields = ("arrivals", "correction_positive", "correction_negative", "yes_positive", "answered_positive")
-    return {name: float(found.of(name)[place]) for name in fields if found.of(name)[place]}
+from shared.evidence import OUTPUTS, SCORES, SMALL, YES, known, label, query, sums, tally
 
 
 def test_arrivals_nobody_was_asked_about_are_evaluated_at_once(desk):
@@ -149,94 +96,6 @@ def test_outputs_asked_one_by_one_have_weights_of_their_own(desk):
     desk.tell(tally(desk, 0, 9, 1), query(desk, 4, chance=chances, ask=("red", "rare")), label(desk, 4, YES))
 
     assert sums(desk).of("weight").tolist() == [2.0, 0.0, 8.0]
-
-
-@pytest.fixture
-def another(desk, tmp_path):
-    """Desks over folders of their own."""
-    made = []
-
-    def make():
-        made.append(type(desk)(tmp_path / f"another-{len(made)}"))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.ledger.close()
-
-
-CHANGES = {
-    "corrected": (({"answers": YES}, {"answers": NO}), {"answers": NO}),
-    "answered late": (({"skipped": True}, {"answers": YES}), {"answers": YES}),
-    "deleted": (({"answers": YES}, {"deleted": True}), {"skipped": True}),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_change_after_evaluation_leaves_no_trace_of_what_was_before(desk, another, change):
-    steps, end = CHANGES[change]
-    straight = another()
-    for each in (desk, straight):
-        each.tell(tally(each, 0, 9, 1), query(each, 4))
-
-    evaluated = [desk.tell(label(desk, 4, **step)).evaluated for step in steps]
-    straight.tell(label(straight, 4, **end))
-
-    assert evaluated == [10, 0]
-    assert sums(desk) == sums(straight)
-
-
-def test_a_second_annotator_after_evaluation_changes_the_share(desk):
-    desk.tell(tally(desk, 0, 9, 1), query(desk, 4), label(desk, 4, YES), wanted=2)
-    desk.tell(label(desk, 4, NO, annotator="bob"), wanted=2)
-
-    assert known(desk) == {
-        "arrivals": 10.0, "correction_positive": -1.0, "yes_positive": 0.5, "answered_positive": 1.0
-    }  # fmt: skip
-
-
-def story(desk):
-    """Twelve blocks of two partitions, half of their queries answered in one way or another."""
-    draw = random.Random(0)
-    for block, partition in itertools.product(range(6), range(2)):
-        first = 100 * block
-        asked = draw.sample(range(first, first + 100), 5)
-        yield tally(desk, first, first + 99, 5, partition=partition)
-        yield from (query(desk, offset, partition=partition, chance=draw.uniform(0.125, 1)) for offset in asked)
-        for offset in asked:
-            answers = {name: draw.choice([True, False, None]) for name in OUTPUTS}
-            yield (
-                label(desk, offset, answers, partition=partition)
-                if draw.random() < 0.8
-                else label(desk, offset, skipped=True, partition=partition)
-            )
-
-
-@pytest.mark.parametrize("order", ["reversed", *range(5)])
-@pytest.mark.parametrize("burst", [1, 7, 1_000])
-def test_the_sums_do_not_depend_on_order_or_on_how_records_are_cut_into_batches(desk, another, order, burst):
-    desk.tell(*story(desk))
-    shuffled = another()
-    records = list(story(shuffled))
-    tallies = iter([record for record in records if record.topic == "tallies"])
-    if order == "reversed":
-        records.reverse()
-    else:
-        random.Random(order).shuffle(records)
-    # The log keeps the order of one partition's tallies.
-    records = [next(tallies) if record.topic == "tallies" else record for record in records]
-
-    for start in range(0, len(records), burst):
-        shuffled.tell(*records[start : start + burst])
-
-    assert shuffled.ledger.evidence.epoch().n == 1_200
-    assert sums(shuffled) == sums(desk)
-
-
-def test_sums_made_anew_from_every_answer_are_the_same(desk):
-    desk.tell(*story(desk))
-
-    assert desk.ledger.evidence.recount(1) == sums(desk) != nothing(3)
 
 
 def test_a_step_that_fails_leaves_the_evidence_as_it_was(desk):
