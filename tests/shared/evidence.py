@@ -7,17 +7,9 @@ from models.lessons import LearnerSettings
 from models.messages import Because, Label, OutputTally, Product, Query, Tally
 
 SMALL = LearnerSettings(bits=12, width=8, sketch=8, hidden=16, members=2, memory=200, batch=16, rehearsals=2)
-
-
 OUTPUTS = ("red", "shoe", "rare")
-
-
 SCORES = {"red": 0.75, "shoe": 0.5, "rare": 0.125}
-
-
 YES = {"red": True, "shoe": True, "rare": True}
-
-
 NO = {"red": False, "shoe": False, "rare": False}
 
 

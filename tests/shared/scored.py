@@ -16,14 +16,8 @@ from service.deciding import Asking
 from service.score import score
 
 OUTPUTS = ("red", "shoe", "rare", "large")
-
-
 SMALL = LearnerSettings(bits=12, width=8, sketch=8, hidden=16, members=4, memory=200, batch=16, rehearsals=2)
-
-
 WORDS = ("red", "blue", "shoe", "hat", "wool", "big", "old", "new", "pair", "set")
-
-
 NOW = 1.2e9
 
 
@@ -56,8 +50,6 @@ def taught():
 
 
 SNAPSHOT = taught()
-
-
 ASKING = Asking(
     policy=POLICIES["iwal"], unit="product", share=0.3, p_min=0.05, eta=0.02, key=b"secret", stream="test",
     expires=3600.0,
@@ -86,6 +78,4 @@ def queries(result):
 
 
 BOTH = pytest.mark.parametrize("unit", ["product", "output"])
-
-
 POLICY = pytest.mark.parametrize("policy", sorted(POLICIES))
