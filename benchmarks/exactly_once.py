@@ -58,9 +58,7 @@ class Run:
     def __init__(self, given, folder):
         self.given, self.folder = given, folder
         self.common = ["--data-dir", str(folder / "data")]
-        name = f"once-{os.getpid()}"  # of its own on a broker that others use: a group shares one feed
-        sets = [f"log.prefix={name}.", f"kafka.group={name}", f"stream={name}"]
-        sets += [f"asking.share={given.share}", "http.port=0", *given.set]
+        sets = [f"log.prefix=once-{os.getpid()}.", f"asking.share={given.share}", "http.port=0", *given.set]
         for change in sets:
             self.common += ["--set", change]
         changes = dict(change.split("=", 1) for change in sets) | {"data_dir": str(folder / "data")}

@@ -137,14 +137,14 @@ def _kafka(settings: Settings, *, apart: bool) -> Clients:
         return reader(
             connection,
             topics=names,
-            group=group,
+            group=log_settings.prefix + group,  # else installations that differ in the prefix would share it
             start=start,
             instance=None if start else f"{group}-{kafka.instance}",
             session=kafka.session_seconds,
         )
 
     def write(name: str) -> Producer:
-        return writer(connection, name=name, topics=made())
+        return writer(connection, name=log_settings.prefix + name, topics=made())
 
     return Clients(read, write)
 

@@ -32,7 +32,9 @@ class Misconfigured(Exception):
 class LogSettings(Group):
     """The log, whichever it is."""
 
-    prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="put before every topic's name")
+    prefix: str = Field(
+        "", pattern=r"^[A-Za-z0-9._-]*$", description="put before the names of topics, groups and writers"
+    )
     create_topics: bool = Field(True, description="create missing topics; false: refuse to start without them")
     partitions: int = Field(4, ge=1, le=4096, description="partitions of topics that are created")
     replication: int = Field(-1, ge=-1, le=32, description="replicas of topics that are created; -1: Kafka decides")

@@ -46,8 +46,7 @@ class Stage:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.feed = self.folder / "shop.jsonl.gz"
         outputs = write_feed(self.feed, MOST, seed=seed)
-        name = prefix.strip(".")  # a group of its own too, since scripts share a broker
-        reach = {"stream": name, "kafka.group": name, "log.prefix": prefix, "kafka.bootstrap": broker.servers}
+        reach = {"stream": prefix.strip("."), "log.prefix": prefix, "kafka.bootstrap": broker.servers}
         self.changes = SMALL | reach | (sets or {})
         self.settings = read_settings(
             None, self.changes | {"data_dir": str(self.folder / "data"), "outputs_file": str(outputs)}

@@ -1,5 +1,7 @@
 """Topics on a real broker: made as stated, refused by name, read on when partitions are added."""
 
+import contextlib
+import uuid
 from dataclasses import replace
 
 import pytest
@@ -9,6 +11,8 @@ from models.records import Outgoing
 from producers.connection import Connection
 from producers.provision import provision
 from producers.topics import Topic, topics
+from service.assembly import clients
+from service.settings import read_settings
 from shared.numbered import BEGINNING, read
 
 pytestmark = [
@@ -69,3 +73,19 @@ def test_partitions_added_later_are_read_by_a_reader_of_its_own_offsets(kafka_lo
     writer.publish([Outgoing("plain", b"k", b"new", 1)], None)
     writer.close()
     assert [r.partition for r in read(reader, 1, 30)] == [1]
+
+
+@pytest.mark.parametrize("client", ["kafka-python", "confluent"])
+def test_installations_that_differ_in_the_prefix_share_neither_group_nor_writer(broker, client, tmp_path):
+    with contextlib.ExitStack() as stack:
+        readers, writers = [], []
+        for name in ("one", "two"):
+            prefix = f"{name}{uuid.uuid4().hex[:8]}."
+            changes = {"kafka.bootstrap": broker, "kafka.client": client, "log.prefix": prefix}
+            reach = clients(read_settings(None, changes | {"data_dir": str(tmp_path), "outputs": ("red",)}))
+            writers.append(stack.enter_context(contextlib.closing(reach.write("scorer"))))
+            readers.append(stack.enter_context(contextlib.closing(reach.read(("products",), "askance", None))))
+        for writer, value in zip(writers, (b"1", b"2"), strict=True):
+            writer.publish([Outgoing("products", b"k", value)], None)
+
+        assert [[record.value for record in read(reader, 1)] for reader in readers] == [[b"1"], [b"2"]]
