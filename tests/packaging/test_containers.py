@@ -142,7 +142,7 @@ def test_the_kafka_of_compose_is_the_kafka_of_the_tests(compose):
 
 
 def test_the_prometheus_of_compose_is_the_prometheus_of_the_tests(compose):
-    module = re.search(r'VERSION = "v0\.(\d)(\d+)\.(\d+)"', (ROOT / "tests/integration/test_prometheus.py").read_text())
+    module = re.search(r'VERSION = "v0\.(\d)(\d+)\.(\d+)"', (ROOT / "tests/shared/monitoring.py").read_text())
 
     assert compose["services"]["prometheus"]["image"] == "prom/prometheus:v{}.{}.{}".format(*module.groups())
 
@@ -199,7 +199,7 @@ def test_ci_tests_every_python_we_promise(workflow):
 
 
 def test_ci_builds_the_helm_of_the_tests(workflow):
-    version = re.search(r'VERSION = "(v[\d.]+)"', (ROOT / "tests/integration/test_chart.py").read_text()).group(1)
+    version = re.search(r'VERSION = "(v[\d.]+)"', (ROOT / "tests/shared/chart.py").read_text()).group(1)
     commands = " ".join(step.get("run", "") for step in workflow["jobs"]["chart"]["steps"])
 
     assert f"helm.sh/helm/v3/cmd/helm@{version}" in commands

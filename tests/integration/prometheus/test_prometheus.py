@@ -2,16 +2,13 @@
 
 import contextlib
 import json
-import os
 import re
-import shutil
 import socket
 import subprocess
 import threading
 import time
 import urllib.parse
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,67 +19,9 @@ from service.http import Endpoints, Health, application
 from service.metrics import Metrics
 from service.score import Scored
 from service.series import SERIES
-
-VERSION = "v0.315.0"  # of the Go module: release 3.15
-MODULE = "github.com/prometheus/prometheus"
-MONITORING = Path(__file__).parents[2] / "monitoring"
-OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
-BUILD_LIMIT = 1_500  # seconds; three minutes of one core where the modules are there
+from shared.monitoring import BUILD_LIMIT, MONITORING, OPERATIONS, dashboard, panels, queries, rules
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(BUILD_LIMIT + 60)]
-
-
-def build(folder):
-    """Build both programs in a module of their own: the releases cannot be had by `go install`."""
-    work = folder / "build"
-    work.mkdir(parents=True)
-    commands = [f"{MODULE}/cmd/prometheus", f"{MODULE}/cmd/promtool"]
-    go = [shutil.which("go")]
-    for arguments in (
-        ["mod", "init", "prometheus.test"],
-        ["get", *(f"{command}@{VERSION}" for command in commands)],
-        ["build", "-p", "1", "-tags", "remove_all_sd", "-ldflags", "-s -w", "-o", f"{folder}/", *commands],
-    ):
-        subprocess.run(
-            go + arguments,
-            cwd=work,
-            check=True,
-            timeout=BUILD_LIMIT,
-            capture_output=True,
-            text=True,
-            preexec_fn=lambda: os.nice(10),
-        )
-    shutil.rmtree(work)
-
-
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory):
-    """The folder that holds prometheus and promtool."""
-    cache = Path(os.environ.get("ASKANCE_CACHE") or Path.home() / ".cache" / "askance")
-    folder = cache / f"prometheus-{VERSION}"
-    if not (folder / "promtool").exists():
-        if not shutil.which("go"):
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
-                "no Prometheus: Go is missing to build it with"
-            )
-        made = tmp_path_factory.mktemp("prometheus") / "made"
-        try:
-            build(made)
-        except subprocess.SubprocessError as error:
-            why = f"no Prometheus: {error}: {(getattr(error, 'stderr', '') or '')[-300:]}"
-            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(why)
-        shutil.copytree(made, folder, dirs_exist_ok=True)
-    return folder
-
-
-@pytest.fixture
-def promtool(programs):
-    def run(*arguments, **options):
-        return subprocess.run(
-            [programs / "promtool", *arguments], capture_output=True, text=True, timeout=60, check=False, **options
-        )
-
-    return run
 
 
 @pytest.fixture
@@ -115,24 +54,6 @@ def endpoints(fed):
     health = Health(time.monotonic, patience=30.0)
     with Endpoints(application(health, fed), host="127.0.0.1", port=0) as listening:
         yield listening
-
-
-def rules():
-    return [
-        rule for group in yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"] for rule in group["rules"]
-    ]
-
-
-def panels():
-    return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
-
-
-def dashboard():
-    return json.loads((MONITORING / "grafana" / "dashboard.json").read_text())
-
-
-def queries():
-    return [target["expr"] for panel in panels() for target in panel["targets"]]
 
 
 def known():
@@ -206,79 +127,6 @@ def test_promtool_finds_nothing_to_say_about_the_exposition(promtool, endpoints)
     result = promtool("check", "metrics", input=body)
 
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-
-
-TIMELINES = {
-    "AskanceLedgerUnbalanced": {
-        'askance_queries_issued{job="askance",instance="a"}': "10x20",
-        'askance_queries{job="askance",instance="a",state="open"}': "4x20",
-        'askance_queries{job="askance",instance="a",state="answered"}': "5x20",
-    },
-    "AskanceDown": {'up{job="askance",instance="a"}': "0x20"},
-    "AskanceStandsStill": {
-        'askance_consumer_lag_records{job="askance",instance="a",topic="products",partition="0"}': "9x60",
-        'askance_batch_records_count{job="askance",instance="a",step="score"}': "5x60",
-    },
-    "AskanceTurnsRecordsAway": {
-        'askance_rejected_records_total{job="askance",instance="a",topic="products",reason="wrong_shape"}': "0+6x60",
-        'askance_batch_records_sum{job="askance",instance="a",step="score"}': "0+100x60",
-    },
-    "AskanceCheckpointFails": {'askance_checkpoint_failures_total{job="askance",instance="a"}': "0+1x60"},
-    "AskanceLearnerAway": {
-        'askance_model_timestamp_seconds{job="askance",instance="a"}': "0x20",
-        'askance_snapshots_taken_total{job="askance",instance="a"}': "5x20",
-    },
-}
-QUIET = {
-    "AskanceLedgerUnbalanced": {
-        'askance_queries_issued{job="askance",instance="a"}': "10x20",
-        'askance_queries{job="askance",instance="a",state="open"}': "4x20",
-        'askance_queries{job="askance",instance="a",state="answered"}': "6x20",
-    },
-    "AskanceDown": {'up{job="askance",instance="a"}': "1x20"},
-    "AskanceStandsStill": {
-        'askance_consumer_lag_records{job="askance",instance="a",topic="products",partition="0"}': "9x60",
-        'askance_batch_records_count{job="askance",instance="a",step="score"}': "5+1x60",
-    },
-    "AskanceTurnsRecordsAway": {
-        'askance_rejected_records_total{job="askance",instance="a",topic="products",reason="wrong_shape"}': "0+4x60",
-        'askance_batch_records_sum{job="askance",instance="a",step="score"}': "0+100x60",
-    },
-    "AskanceCheckpointFails": {'askance_checkpoint_failures_total{job="askance",instance="a"}': "3x60"},
-    "AskanceLearnerAway": {  # `askance run` makes its own models, however seldom
-        'askance_model_timestamp_seconds{job="askance",instance="a"}': "0x60",
-        'askance_snapshots_taken_total{job="askance",instance="a"}': "0x60",
-    },
-}
-
-
-def fires(promtool, folder, alert, series):
-    """Whether the alert fires on a timeline of one value a minute, at its last minute."""
-    file = folder / "timeline.yaml"
-    at = f"{min(int(values.split('x')[1]) for values in series.values())}m"
-    timeline = {
-        "interval": "1m",
-        "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "alert_rule_test": [{"eval_time": at, "alertname": alert, "exp_alerts": []}],
-    }
-    file.write_text(
-        yaml.safe_dump(
-            {"rule_files": [str(MONITORING / "alerts.yaml")], "evaluation_interval": "1m", "tests": [timeline]}
-        )
-    )
-    result = promtool("test", "rules", str(file))
-    assert result.returncode == 0 or "got:[" in re.sub(r"\s", "", result.stdout + result.stderr), result
-    return result.returncode != 0
-
-
-@pytest.mark.parametrize("alert", TIMELINES)
-def test_an_alert_fires_when_it_should(promtool, tmp_path, alert):
-    assert fires(promtool, tmp_path, alert, TIMELINES[alert])
-
-
-@pytest.mark.parametrize("alert", QUIET)
-def test_an_alert_is_quiet_when_it_should_be(promtool, tmp_path, alert):
-    assert not fires(promtool, tmp_path, alert, QUIET[alert])
 
 
 def fetch(url):
