@@ -4,7 +4,7 @@ Seconds are the processor's, less what other work on the machine adds: at each m
 the same products in turns with the present one, and what it takes longer than it took then is taken off everything.
 """
 
-import resource
+import os
 import tempfile
 import time
 from collections import Counter, deque
@@ -19,6 +19,7 @@ import msgspec
 from offers import offers, records, said, sayings
 from prometheus_client import CollectorRegistry
 from step import Served, steps
+from taken import resident
 
 from models.coding import encode, read
 from models.messages import Label, Query
@@ -186,15 +187,10 @@ def look(seen: int, costs: Counter[str], pipe: Pipe, learning: LearningHalf, fol
         "microseconds_of_scoring": round(1e6 * costs["scoring"] / STRETCH, 1),
         "microseconds_of_joining": round(1e6 * costs["joining"] / STRETCH, 1),
         "milliseconds_per_answer": round(1e3 * costs["learning"] / max(1, costs["answers"]), 2),
-        "megabytes": round(resident() / 1e6),
+        "megabytes": round(resident(os.getpid()) / 1e6),
         "megabytes_of_ledger": round(ledger / 1e6, 1),
         "answers": learning.ledger.balance()["answered"],
         "queries": pipe.records["queries"],
         "features": len(learning.snapshot.seen),
         "bytes_per_product": {topic: round(size / seen, 1) for topic, size in pipe.bytes.items()},
     }
-
-
-def resident() -> int:
-    """Bytes of main memory that this process has now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

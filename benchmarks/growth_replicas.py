@@ -8,13 +8,14 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from kept import ONE_THREAD
 from offers import offers, records
 from step import taught
+from taken import with_started
 
 from consumers.port import Consumer
 from models.records import Outgoing, Position, Record
@@ -131,12 +132,4 @@ def pace(group: Consumer, running: list[subprocess.Popen[bytes]], before: int, b
 
 
 def moment(group: Consumer, running: list[subprocess.Popen[bytes]]) -> tuple[float, int, list[float]]:
-    return time.perf_counter(), done(group), [processor_of(process.pid) for process in running]
-
-
-def processor_of(pid: int) -> float:
-    """Seconds of the processor that a process has had."""
-    with suppress(FileNotFoundError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
+    return time.perf_counter(), done(group), [with_started(process.pid) for process in running]

@@ -8,7 +8,7 @@ come at shares of that rate, each at its own time whatever happens to those befo
 all that had to wait). *Prediction*: from the moment a product was due to the moment its prediction is readable, read
 committed. *Label*: every query is answered at once; from sending the label to the first prediction read by a model that
 has learnt from it. Each load begins when the answers before it are learnt. *Cores*: seconds of the processor per
-second, of the learner, the scorer, the feed with its reader, and of all else on the machine, the broker above all.
+second, of the learner, the scorer and its writer, the feed with its reader, and of all else, the broker above all.
 
 Products are made beforehand and sent in no transaction, as most feeds do; on Kafka the feed uses confluent's client
 (the extra `confluent`), which leaves more of the machine to the service.
@@ -32,6 +32,7 @@ from latency_feed import Feed, Seen, sender
 from proof_page import put
 from rich.console import Console
 from rich.table import Table
+from taken import everything, with_started
 
 from models.records import Position
 from service.assembly import clients
@@ -41,7 +42,6 @@ from service.ledger import Ledger
 BACKLOG: Final = 20_000
 WARM: Final = 5.0  # seconds at the start of each load that do not count
 QUANTILES: Final = (0.5, 0.99, 0.999)
-TICKS: Final = os.sysconf("SC_CLK_TCK")  # of the processor, per second
 
 
 def options() -> argparse.Namespace:
@@ -102,18 +102,11 @@ def learnt(query: str, seen: Seen, ledger: Ledger) -> float | None:
 
 
 def cores(seen: Seen) -> dict[str, float]:
-    """Seconds that each took of the processor so far; the processes are the learner, if apart, and the scorer."""
+    """Seconds that each took of the processor so far; the scorer with its writer's process."""
     roles = ("learn", "score") if len(seen.processes) == 2 else ("run",)
-    used = {role: _taken(process.pid) for role, process in zip(roles, seen.processes, strict=True)}
+    used = {role: with_started(process.pid) for role, process in zip(roles, seen.processes, strict=True)}
     used["feed"] = time.process_time()
-    fields = Path("/proc/stat").read_text().split()[1:9]  # idle and waiting for a disk are the fourth and the fifth
-    busy = sum(int(ticks) for place, ticks in enumerate(fields) if place not in (3, 4)) / TICKS
-    return used | {"others": busy - sum(used.values())}
-
-
-def _taken(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS  # for itself, and in the kernel
+    return used | {"others": everything() - sum(used.values())}
 
 
 def spread(waits: list[float]) -> dict[str, float]:

@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import signal
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from kept import RESULTS, ROOT
 from offers import offers
 from proof_page import put
 from rich.console import Console
+from taken import resident
 from throughput_table import line
 
 from faults.stage import Stage
@@ -96,7 +96,7 @@ class Trial:
 
     def look(self) -> dict[str, int]:
         """Megabytes of each process now; the most is kept."""
-        now = {name: resident(self.stage.alive[name].pid) for name in NAMES if name in self.stage.alive}
+        now = {name: resident(self.stage.alive[name].pid) // 1_000_000 for name in NAMES if name in self.stage.alive}
         self.most = {name: max(now.get(name, 0), self.most.get(name, 0)) for name in NAMES}
         return now
 
@@ -136,11 +136,6 @@ class Trial:
 
 def renewed(product: Product, number: int) -> Product:
     return msgspec.structs.replace(product, id=f"pressed-{number}")
-
-
-def resident(pid: int) -> int:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * resource.getpagesize() // 1_000_000
 
 
 def run(trial: Trial, backlog: int, fewer: int) -> None:

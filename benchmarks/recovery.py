@@ -25,6 +25,7 @@ from exactly_once import Run
 from proof_page import put
 from rich.console import Console
 from rich.progress import Progress
+from taken import with_started
 
 from consumers.port import Consumer
 from models.records import Position
@@ -91,12 +92,6 @@ def ends(run: Run) -> str:
     return "".join(f"\n{log.name}: {log.read_text()[-2_000:]}" for log in logs if log.exists())
 
 
-def processor(pid: int) -> float:
-    """Seconds of the processor that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def learnt_again(run: Run, starts: int) -> list[float]:
     """Seconds that the newest starts of `askance run` took to read the checkpoint and to learn what came after it."""
     log = run.folder / "run.log"
@@ -135,7 +130,7 @@ def recover(run: Run, watch: Watch) -> tuple[float, float, float]:
         watch.look()
         if time.monotonic() - began > PATIENCE or run.service.poll() is not None:
             raise SystemExit(f"it does not serve again: {ends(run)}")
-    serving, used, waiting = time.monotonic() - began, processor(run.service.pid), watch.counts["products"]
+    serving, used, waiting = time.monotonic() - began, with_started(run.service.pid), watch.counts["products"]
     while watch.counts["predictions"] < waiting:
         watch.look()
         if time.monotonic() - began > PATIENCE:

@@ -31,6 +31,7 @@ from offers import offers, records
 from prometheus_client import CollectorRegistry
 from proof_page import put
 from step import Served, steps, taught
+from taken import processor, started
 from throughput_table import line, told
 
 from models.records import Outgoing, Record
@@ -179,11 +180,8 @@ def through(reach: Clients, settings: Settings, group: str, count: int, step: An
 
 
 def apart() -> float:
-    """Processor seconds so far of the processes that this one has started and that live; 0 where nobody tells."""
-    children = Path("/proc/self/task").glob("*/children")
-    pids = [pid for path in children for pid in path.read_text().split()]
-    ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in pids]
-    return sum(int(each) for pair in ticks for each in pair) / os.sysconf("SC_CLK_TCK")
+    """Processor seconds so far of the processes that this one has started and that live."""
+    return sum(map(processor, started(os.getpid())))
 
 
 def alone(served: Served, arriving: list[Record], batch: int) -> float:
