@@ -8,6 +8,7 @@ Shown are medians over rounds, of ratios too. About a minute a round.
 """
 
 import argparse
+import gc
 import json
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -53,6 +54,7 @@ def measured(size: int, given: argparse.Namespace) -> dict[str, Any]:
     products = offers(given.products, size=SIZES.get(size, size), seed=1)
     arriving = records(products)
     served = taught(lessons, OUTPUTS)
+    gc.freeze()  # as the service does when it begins to serve
     ours: list[dict[str, float]] = []
     theirs: list[Mapping[str, float]] = []
     with nullcontext(None) if given.no_peers else peers(lessons, served.snapshot.outputs) as others:

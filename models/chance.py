@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compiled import compiled, shared
+
 Doubles = NDArray[np.float64]
 
 _SMALLEST, _LARGEST = 1e-4, 1e4  # of the budget's scale
@@ -141,6 +143,24 @@ def rise(floor: float, scale: float | Doubles, disagreement: Doubles) -> Doubles
     return np.clip(floor + (1.0 - floor) * np.minimum(1.0, scale * disagreement), floor, 1.0)
 
 
+@shared
+def _moved(scale: float, spent: float, share: float, eta: float) -> float:
+    """The budget's scale after an arrival that spent so much."""
+    return min(_LARGEST, max(_SMALLEST, scale * math.exp(eta * (share - spent) / share)))
+
+
+@compiled("f8[]", "f8", "f8", "f8", "f8", "f8[]=", "f8[]=")
+def _feed_back(
+    combined: Doubles, share: float, floor: float, eta: float, scale: float, product: Doubles, scales: Doubles
+) -> float:
+    """Write the chance of each arrival and the scale it met; returns the scale after the last."""
+    for i in range(len(combined)):
+        scales[i] = scale
+        product[i] = min(1.0, max(floor, floor + (1.0 - floor) * min(1.0, scale * combined[i])))
+        scale = _moved(scale, product[i], share, eta)
+    return scale
+
+
 class Budget:
     """Holds the mean chance at a share of arrivals by moving one scale, arrival by arrival.
 
@@ -197,14 +217,9 @@ class Budget:
         return self._of_products(combined) if disagreement is None else self._of_outputs(disagreement)
 
     def _of_products(self, combined: Doubles) -> Chances:
-        product, scales, floor, rest, scale = [], [], self.floor, 1.0 - self.floor, self.scale
-        for g in combined.tolist():
-            scales.append(scale)
-            spent = min(1.0, max(floor, floor + rest * min(1.0, scale * g)))
-            product.append(spent)
-            scale = self._moved(scale, spent)
-        self.scale = scale
-        return Chances(np.array(product, np.float64), None, floor, np.array(scales, np.float64))
+        product, scales = np.empty((2, len(combined)))
+        self.scale = _feed_back(combined, self.share, self.floor, self.eta, self.scale, product, scales)
+        return Chances(product, None, self.floor, scales)
 
     def _of_outputs(self, disagreement: Doubles) -> Chances:
         n = len(disagreement)
@@ -224,12 +239,9 @@ class Budget:
             outputs[i] = rise(self.floor, met, disagreement[i])
             product[i] = outputs[i].max(initial=self.floor)
             spent = float(outputs[i].mean()) if disagreement.size else self.floor
-            self.scale = self._moved(self.scale, spent)
+            self.scale = _moved(self.scale, spent, self.share, self.eta)
             if bounded:
                 own = np.maximum(_SMALLEST, own * np.exp(self.eta * (most - outputs[i, bounded]) / most))
                 own = np.minimum(self.scale, own)
         self.output_scales.update(zip(bounded, own.tolist(), strict=True))
         return Chances(product, outputs, self.floor, scales, output_scales)
-
-    def _moved(self, scale: float, spent: float) -> float:
-        return min(_LARGEST, max(_SMALLEST, scale * math.exp(self.eta * (self.share - spent) / self.share)))

@@ -54,8 +54,10 @@ def text_of(product: Product) -> str:
 
 def read(products: Sequence[Product], encoder: Encoder, *, bits: int) -> Features:
     """Hashed features of products, with what the encoder says of each."""
-    embeddings = encoder.embed([text_of(product) for product in products])
-    return replace(featurise(products, bits=bits), embeddings=embeddings)
+    features = featurise(products, bits=bits)
+    if not encoder.dimensions:
+        return features
+    return replace(features, embeddings=encoder.embed([text_of(product) for product in products]))
 
 
 def directions(embeddings: Bytes) -> Floats:

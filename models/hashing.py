@@ -1,12 +1,15 @@
 """Hashes that are the same on every platform, process and run, and the random numbers made from them."""
 
 from hashlib import blake2b
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compiled import shared
+
 Words = NDArray[np.uint64]
+Hash = TypeVar("Hash", np.uint64, Words)
 
 GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
@@ -18,7 +21,8 @@ _FIRSTS: Final = np.searchsorted(_POISSON, np.arange(2**16) * 2.0**-16, side="ri
 _FIRSTS[(_POISSON * 2.0**16).astype(np.int64)] = np.nan
 
 
-def mix(words: Words) -> Words:
+@shared
+def mix(words: Hash) -> Hash:
     """Scramble 64-bit words one to one (the splitmix64 finaliser, Steele, Lea and Flood 2014)."""
     words = (words ^ (words >> np.uint64(30))) * _FIRST
     words = (words ^ (words >> np.uint64(27))) * _SECOND

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from models.compiled import compiled
 from models.features import TITLE, Features, featurise
 from models.messages import Product
-from models.table import Floats
+from models.table import Floats, Rows
 
 _UNITS: Final = 2.0**20  # weights are whole numbers of these, so that their sum does not depend on the order
 
@@ -28,13 +30,13 @@ class Names:
 
     def __init__(self, outputs: Sequence[str], *, bits: int) -> None:
         features = featurise([Product(id="name", title=words_of(output)) for output in outputs], bits=bits)
-        self._ids, columns = np.unique(features.ids, return_inverse=True)
+        ids, columns = np.unique(features.ids, return_inverse=True)
         values = features.values.astype(np.float64)
         units = np.rint(values * np.sqrt(values) * _UNITS)
-        shape = (len(outputs), len(self._ids))
-        self._units = csr_array((units, columns, features.offsets), shape=shape).T.tocsr()
-        self._known = np.zeros(1 << bits, np.bool_)
-        self._known[self._ids] = True
+        self._units = csr_array((units, columns, features.offsets), shape=(len(outputs), len(ids))).T.tocsr()
+        self._places = np.zeros(1 << bits, np.int32)  # of memory that is only touched where it counts
+        self._places[ids] = np.arange(len(ids))
+        self._known = np.packbits(np.isin(np.arange(1 << bits), ids), bitorder="little")
         self._whole = np.maximum(np.asarray(self._units.sum(axis=0)), 1.0)
 
     def likeness(self, features: Features) -> Floats:
@@ -49,9 +51,24 @@ class Names:
         return likeness
 
     def _likeness(self, features: Features) -> Floats:
-        found = np.flatnonzero(self._known.take(features.ids))
-        columns = np.searchsorted(self._ids, features.ids.take(found))
-        offsets = np.searchsorted(found, features.offsets)
-        said = csr_array((np.ones(len(found)), columns, offsets), shape=(len(features), len(self._ids)))
-        likeness: Floats = ((said @ self._units).toarray() / self._whole).astype(np.float32)
+        said, units = np.zeros((len(features), len(self._whole))), self._units
+        _say(
+            features.ids, features.offsets, self._known, self._places,
+            units.indptr.astype(np.int64), units.indices.astype(np.int64), units.data, said,
+        )  # fmt: skip
+        likeness: Floats = (said / self._whole).astype(np.float32)
         return likeness
+
+
+@compiled("i8[]", "i8[]", "u1[]", "i4[]", "i8[]", "i8[]", "f8[]", "f8[,]=")
+def _say(
+    ids: Rows, offsets: Rows, known: NDArray[np.uint8], places: NDArray[np.int32], ends: Rows, outputs: Rows,
+    units: NDArray[np.float64], said: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Add up the units of the features of each product that are part of an output's name."""
+    for product in range(len(said)):
+        for at in range(offsets[product], offsets[product + 1]):
+            if known[ids[at] >> 3] >> (ids[at] & 7) & 1:
+                place = places[ids[at]]
+                for unit in range(ends[place], ends[place + 1]):
+                    said[product, outputs[unit]] += units[unit]

@@ -6,11 +6,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import gelu
 
+from models.compiled import compiled
 from models.features import Features
-from models.hashing import normals
+from models.hashing import GOLDEN, mix, normals
 from models.table import Floats
 
 Parameters = dict[str, Tensor]
@@ -65,12 +67,21 @@ def priors(outputs: Sequence[str], shape: Shape, *, seed: int, device: torch.dev
 
 def sketch(features: Features, values: Floats, width: int) -> Floats:
     """A fixed random projection (n, width) of the products, by hashed signs; entries of size one on average."""
-    n, hashes = len(features), features.hashes
-    signed = np.where(hashes >= _HALF, values, -values)
-    within = hashes & np.uint64(width - 1) if width & (width - 1) == 0 else hashes % np.uint64(width)
-    places = features.owners * width + within.astype(np.int64)
-    projected: Floats = (np.bincount(places, signed, n * width) * width**0.5).reshape(n, width).astype(np.float32)
+    sums = np.zeros((len(features), width))
+    _project(features.ids, values, features.offsets, sums)
+    projected: Floats = (sums * width**0.5).astype(np.float32)
     return projected
+
+
+@compiled("i8[]", "f4[]", "i8[]", "f8[,]=")
+def _project(
+    ids: NDArray[np.int64], values: Floats, offsets: NDArray[np.int64], sums: NDArray[np.float64]
+) -> None:  # fmt: skip
+    width = np.uint64(sums.shape[1])
+    for product in range(len(sums)):
+        for at in range(offsets[product], offsets[product + 1]):
+            hashed = mix(np.uint64(ids[at]) + GOLDEN)
+            sums[product, np.int64(hashed % width)] += values[at] if hashed >= _HALF else -values[at]
 
 
 def logits(learnt: Mapping[str, Tensor], prior: Tensor, embedded: Tensor, sketched: Tensor, bias: Tensor) -> Tensor:

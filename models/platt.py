@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compiled import compiled
 from models.table import Floats
 
 Doubles = NDArray[np.float64]
@@ -51,13 +52,36 @@ def pooled(members: Floats) -> Floats:
     A mean of probabilities is that of the loudest; this one ranks products as most members do. Probabilities count as
     at least 2**-24 from 0 and 1, so that one member that is certain does not overrule the others.
     """
-    inside = np.clip(members, np.float32(_CERTAIN), np.float32(1.0 - _CERTAIN))
-    outside = np.float32(1.0) - inside
-    sums = np.zeros(members.shape[:2], np.float32)
-    for first in range(0, members.shape[2], _TOGETHER):
-        some = slice(first, first + _TOGETHER)
-        sums += np.log(inside[:, :, some].prod(axis=2) / outside[:, :, some].prod(axis=2))
-    return sums / np.float32(members.shape[2])
+    n, outputs, size = members.shape
+    odds, within = np.empty((-(-size // _TOGETHER), n, outputs), np.float32), np.empty((2, outputs), np.float32)
+    _multiply(by_member(members), within, odds)
+    sums = np.zeros((n, outputs), np.float32)
+    for some in odds:
+        sums += np.log(some)
+    return sums / np.float32(size)
+
+
+@compiled("f4[,,]", "f4[,]=", "f4[,,]=")
+def _multiply(members: Floats, within: Floats, odds: Floats) -> None:
+    """Write the product of the odds of a few members after each other."""
+    least, most, one = np.float32(_CERTAIN), np.float32(1.0 - _CERTAIN), np.float32(1.0)
+    for part in range(odds.shape[0]):
+        for i in range(odds.shape[1]):
+            within[:] = one
+            for member in range(part * _TOGETHER, min(members.shape[1], (part + 1) * _TOGETHER)):
+                for k in range(odds.shape[2]):
+                    said = members[i, member, k]
+                    said = max(said, least)
+                    said = min(said, most)
+                    within[0, k] *= said
+                    within[1, k] *= one - said
+            for k in range(odds.shape[2]):
+                odds[part, i, k] = within[0, k] / within[1, k]
+
+
+def by_member(members: Floats) -> Floats:
+    """The same (n, M, K), in this order in memory; not copied if a snapshot has said it."""
+    return np.ascontiguousarray(members.transpose(0, 2, 1))
 
 
 def logit(probabilities: Floats) -> Floats:

@@ -54,7 +54,7 @@ class Iwal:
 
     def disagreement(self, view: View) -> Doubles:
         clip = np.minimum(0.01, np.maximum(view.prevalence, 4e-4) / 4.0)
-        return loss_difference(view.members, clip)
+        return loss_difference(*view.extremes, clip)
 
 
 class IwalRare:
@@ -156,18 +156,18 @@ def rarity(view: View) -> Doubles:
     return weights
 
 
-def loss_difference(members: Floats | Doubles, clip: Doubles) -> Doubles:
+def loss_difference(least: Floats | Doubles, most: Floats | Doubles, clip: Doubles) -> Doubles:
     """Max over two members and both answers of the difference of clipped log losses, in [0, 1], in closed form.
 
     The loss is monotone in the probability for either answer, so only the extremes over members count.
 
     Args:
-        members: (n, K, M) probabilities.
+        least: (n, K) the least probability of any member.
+        most: (n, K) the greatest.
         clip: (K,) probabilities are clipped to [clip, 1 - clip].
 
     """
-    least = np.clip(members.min(axis=2).astype(np.float64), clip, 1.0 - clip)
-    most = np.clip(members.max(axis=2).astype(np.float64), clip, 1.0 - clip)
+    least, most = (np.clip(extreme.astype(np.float64), clip, 1.0 - clip) for extreme in (least, most))
     yes = np.log(most / least)
     no = np.log((1.0 - least) / (1.0 - most))
     difference: Doubles = np.clip(np.maximum(yes, no) / (np.log1p(-clip) - np.log(clip)), 0.0, 1.0)

@@ -70,7 +70,7 @@ class Snapshot:
         """Every member's probability of yes: (n, K, M). They are for asking; what to believe are the scores."""
         bag = weigh(features, self.places, self.rarity, self.absent)
         linear = self._logits(features, bag)
-        embedded = bag.matrix(bag.values, self.shelves.take(bag.rows), len(self.embedding)) @ self.embedding
+        embedded = bag.sums(bag.values, self.shelves.take(bag.rows), self.embedding)
         sketched = network.sketch(features, bag.everything, self.sketch)
         with torch.inference_mode():
             blended = self._blended(self._on(linear), self._on(embedded), self._on(sketched))
@@ -125,8 +125,7 @@ class Snapshot:
     def _logits(self, features: Features, bag: Bag) -> Floats:
         logits = np.tile(self.intercept, (len(bag.lengths), 1))
         if self.linear.shape[1]:
-            weights = self._weights(bag.rows)
-            logits += bag.matrix(bag.twice, bag.rows, len(weights)) @ weights
+            logits += bag.sums(bag.twice, bag.rows, self._weights(bag.rows))
             logits += directions(features.embeddings) * np.float32(self.encoder_scale) @ self.encoded
             logits += self.names.likeness(features) * self.named
         return logits

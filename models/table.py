@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from models.compiled import compiled
 from models.features import Features
 from models.state import State, array, tensor
 
@@ -15,6 +16,7 @@ Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 _FIRST_ROWS: Final = 1024
+_NOTHING: Final = 1e-12  # squared length of a product without any features
 
 
 class Directory:
@@ -146,17 +148,68 @@ class Bag:
         """The products as a sparse matrix, each feature in the column given for it."""
         return csr_array((values, columns, self.offsets), shape=(len(self.offsets) - 1, width))
 
+    def sums(self, values: Floats, rows: Rows, table: Floats) -> Floats:
+        """Rows of a table summed for each product (n, width), each feature's row times its value."""
+        sums = np.zeros((len(self.offsets) - 1, table.shape[1]), np.float32)
+        _sum(values, rows, self.offsets, table, sums)
+        return sums
+
+
+@compiled("f4[]", "i8[]", "i8[]", "f4[,]", "f4[,]=")
+def _sum(values: Floats, rows: Rows, offsets: Rows, table: Floats, sums: Floats) -> None:
+    for product in range(len(sums)):
+        at, end, total = offsets[product], offsets[product + 1], sums[product]
+        # Four at a time, in the same order, so that what is summed goes to memory and back less often.
+        while at + 4 <= end:
+            a, b, c, d = values[at], values[at + 1], values[at + 2], values[at + 3]
+            first, second, third, fourth = (
+                table[rows[at]],
+                table[rows[at + 1]],
+                table[rows[at + 2]],
+                table[rows[at + 3]],
+            )
+            for k in range(len(total)):
+                total[k] = (((total[k] + a * first[k]) + b * second[k]) + c * third[k]) + d * fourth[k]
+            at += 4
+        while at < end:
+            value, row = values[at], table[rows[at]]
+            for k in range(len(total)):
+                total[k] += value * row[k]
+            at += 1
+
 
 def weigh(features: Features, places: NDArray[np.int32], rarity: Floats, absent: float) -> Bag:
     """Look the features up and weigh them by rarity so that each product, unknown features included, has length one."""
-    rows = places.take(features.ids)
-    known = np.flatnonzero((rows >= 0) & (rows < len(rarity)))
-    found = rows.take(known).astype(np.int64)
-    weights = np.full(len(rows), absent, np.float32)
-    weights[known] = rarity.take(found)
-    values = features.values * weights
-    squares = np.bincount(features.owners, values.astype(np.float64) ** 2, len(features))
-    lengths = np.sqrt(np.where(squares > 1e-12, squares, 1.0)).astype(np.float32)  # 1 for a product without any
-    values /= lengths.take(features.owners)
-    offsets = np.searchsorted(known, features.offsets)
-    return Bag(found, values.take(known), (values * weights).take(known), offsets, values, lengths)
+    size, n = len(features.ids), len(features)
+    rows, offsets = np.empty(size, np.int64), np.zeros(n + 1, np.int64)
+    (values, twice, everything), lengths = np.empty((3, size), np.float32), np.empty(n, np.float32)
+    known = _weigh(
+        features.ids, features.values, features.offsets, places, rarity, absent,
+        rows, values, twice, offsets, everything, lengths,
+    )  # fmt: skip
+    return Bag(rows[:known], values[:known], twice[:known], offsets, everything, lengths)
+
+
+@compiled("i8[]", "f4[]", "i8[]", "i4[]", "f4[]", "f4", "i8[]=", "f4[]=", "f4[]=", "i8[]=", "f4[]=", "f4[]=")
+def _weigh(
+    ids: Rows, given: Floats, ends: Rows, places: NDArray[np.int32], rarity: Floats, absent: float,
+    rows: Rows, values: Floats, twice: Floats, offsets: Rows, everything: Floats, lengths: Floats,
+) -> int:  # fmt: skip
+    """Write what `Bag` holds; returns how many features have a row."""
+    known = 0
+    for product in range(len(lengths)):
+        squares = 0.0
+        for at in range(ends[product], ends[product + 1]):
+            row = places[ids[at]]
+            weight = rarity[row] if 0 <= row < len(rarity) else absent
+            everything[at] = given[at] * weight
+            squares += np.float64(everything[at]) * np.float64(everything[at])
+        length = np.float32(np.sqrt(squares)) if squares > _NOTHING else np.float32(1.0)
+        for at in range(ends[product], ends[product + 1]):
+            everything[at] /= length
+            row = places[ids[at]]
+            if 0 <= row < len(rarity):
+                rows[known], values[known], twice[known] = row, everything[at], everything[at] * rarity[row]
+                known += 1
+        offsets[product + 1], lengths[product] = known, length
+    return known

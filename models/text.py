@@ -43,15 +43,12 @@ def _lower() -> Codes:
     return table
 
 
-_IS_LETTER: Final = _letters()
-_LOWER: Final = _lower()
+LOWER: Final = _lower() + np.uint32(1)  # a number for each code point, the same for capitals and small letters
+LETTERS: Final = np.where(_letters()[_lower()], LOWER, np.uint32(0))  # 0 for those that are no part of words
+for _table in (LOWER, LETTERS):
+    _table.flags.writeable = False
 
 
 def code_points(text: str) -> Codes:
-    """The text's code points, capitals folded to small letters; one per character of `text`."""
-    return _LOWER.take(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4"))
-
-
-def is_letter(codes: Codes) -> NDArray[np.bool_]:
-    """Which code points are part of words: letters, digits, marks and everything else that is not a sign."""
-    return _IS_LETTER.take(codes)
+    """The text's code points, one per character of `text`."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")

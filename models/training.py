@@ -48,8 +48,7 @@ class Network:
     def step(self, features: Features, bag: Bag, bias: Floats, targets: Floats, weights: Floats) -> Rows:
         """Take one step of both optimisers; returns the rows of the embedding table that moved."""
         rows, columns = ranked(bag.rows, len(self.embedding))
-        matrix = bag.matrix(bag.values, columns, len(rows))
-        embedded = self._on(matrix @ self.embedding[rows]).requires_grad_()
+        embedded = self._on(bag.sums(bag.values, bag.rows, self.embedding)).requires_grad_()
         sketched = self._on(network.sketch(features, bag.everything, self.shape.sketch))
         names = list(self.dense)
         leaves = {name: self.dense[name].detach().requires_grad_() for name in names}
@@ -58,7 +57,7 @@ class Network:
         towards = (said * slope).sum()  # its gradient is the slope; given the slope itself, torch would load sympy
         *dense, bags = torch.autograd.grad(towards, [*(leaves[name] for name in names), embedded])
         self.optimiser.step(self.dense, dict(zip(names, dense, strict=True)))
-        gradient, each = matrix.T @ bags.cpu().numpy(), self.networks
+        gradient, each = bag.matrix(bag.values, columns, len(rows)).T @ bags.cpu().numpy(), self.networks
         places = (rows[:, None] * each + np.arange(each)).ravel()  # every network's rows have rates of their own
         width = self.shape.width
         step_rows(

@@ -7,7 +7,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compiled import compiled
 from models.features import Features
+from models.platt import by_member
 from models.port import Serving
 from models.snapshot import Snapshot
 from models.table import Floats
@@ -52,6 +54,14 @@ class View:
         return self.snapshot.scores(self.members)
 
     @cached_property
+    def extremes(self) -> tuple[Floats, Floats]:
+        """The least and the greatest probability of any member (n, K)."""
+        n, outputs, _ = self.members.shape
+        least, most = np.empty((2, n, outputs), np.float32)
+        _extremes(by_member(self.members), least, most)
+        return least, most
+
+    @cached_property
     def linear_path(self) -> tuple[Floats, Floats]:
         """What the linear path says: logits (n, K), and how far each moves per unit of an answer's share (n, K)."""
         return self.ours.linear_path(self.features)
@@ -72,3 +82,15 @@ class View:
         if not isinstance(self.snapshot, Snapshot):
             raise TypeError(f"{type(self.snapshot).__name__} is none of our own model")
         return self.snapshot
+
+
+@compiled("f4[,,]", "f4[,]=", "f4[,]=")
+def _extremes(members: Floats, least: Floats, most: Floats) -> None:
+    for i in range(members.shape[0]):
+        least[i], most[i] = members[i, 0], members[i, 0]
+        for member in range(1, members.shape[1]):
+            for k in range(members.shape[2]):
+                said = members[i, member, k]
+                unknown = np.isnan(said)  # and stays so
+                least[i, k] = said if said < least[i, k] or unknown else least[i, k]
+                most[i, k] = said if said > most[i, k] or unknown else most[i, k]

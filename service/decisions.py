@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.chance import query_id
 from models.coding import Malformed, encode, reject
+from models.compiled import compiled
 from models.messages import Because, OutputTally, Prediction, Product, Query, Signals, Tally
 from models.port import Serving
 from models.records import Outgoing, Record
@@ -75,28 +77,30 @@ def rejected(record: Record, error: Malformed) -> Outgoing:
 
 def queries(decided: Decided) -> Iterator[Outgoing]:
     """One for each arrival that is asked about, in their order."""
-    snapshot, asking = decided.snapshot, decided.asking
-    every = np.arange(len(snapshot.outputs))
+    snapshot, asking, chances = decided.snapshot, decided.asking, decided.judged.chances
     finished = [name for name in snapshot.outputs if name in asking.finished][:MOST_TERMS]
-    for i in np.flatnonzero(decided.asked).tolist():
+    rows = np.flatnonzero(decided.asked)
+    sought = chances.asked_outputs(decided.draws, len(snapshot.outputs))[rows]
+    # Those that are asked, the most disputed first.
+    order = np.argsort(np.where(sought, -decided.judged.disagreement[rows], np.inf), axis=1, kind="stable")
+    strongest = order[:, :MOST_TERMS]
+    for i, asked, first in zip(rows.tolist(), sought, strongest, strict=True):
         arrival = decided.arrivals[i]
         identity = query_id(asking.stream, arrival)
-        chances = decided.judged.chances.outputs
-        asked = every if chances is None else np.flatnonzero(decided.draws[i] < chances[i])
-        names = [snapshot.outputs[k] for k in asked.tolist()]
+        names = list(compress(snapshot.outputs, asked.tolist()))
         query = Query(
             id=identity,
             arrival=arrival,
             product=decided.products[i],
             ask=names,
-            chance=decided.judged.chances.product[i].item()
-            if chances is None
-            else dict(zip(names, chances[i, asked].tolist(), strict=True)),
+            chance=chances.product[i].item()
+            if chances.outputs is None
+            else dict(zip(names, chances.outputs[i, asked].tolist(), strict=True)),
             scores=_packed(decided.scores[i]),
-            positive=[snapshot.outputs[k] for k in np.flatnonzero(decided.positive[i]).tolist()],
+            positive=list(compress(snapshot.outputs, decided.positive[i].tolist())),
             model=snapshot.version,
             policy=asking.policy.name,
-            because=_because(decided, i, asked, finished),
+            because=_because(decided, i, first[: len(names)], finished),
             priority=decided.judged.combined[i].item(),
             asked_at=decided.at,
             expires_at=decided.at + asking.expires,
@@ -109,11 +113,10 @@ def _dated(at: float) -> float | None:
     return at if 946_684_800.0 <= at < 4_102_444_800.0 else None
 
 
-def _because(decided: Decided, i: int, asked: NDArray[np.intp], finished: list[str]) -> Because:
+def _because(decided: Decided, i: int, strongest: NDArray[np.intp], finished: list[str]) -> Because:
     judged, snapshot, asking = decided.judged, decided.snapshot, decided.asking
     assert judged.chances.scales is not None
     own = judged.chances.output_scales
-    strongest = asked[np.argsort(-judged.disagreement[i, asked], kind="stable")[:MOST_TERMS]]
     names = [snapshot.outputs[k] for k in strongest.tolist()]
     scales = () if own is None else zip(names, own[i, strongest].tolist(), strict=True)
     return Because(
@@ -135,11 +138,8 @@ def tallies(decided: Decided, yardstick: Yardstick | None = None) -> Iterator[Ou
     by_partition: dict[tuple[str, int], list[int]] = {}
     for i, place in enumerate(places):
         by_partition.setdefault((place.topic, place.partition), []).append(i)
-    for (topic, partition), rows in by_partition.items():
-        scores, positive = decided.scores[rows].astype(np.float64), decided.positive[rows]
-        counts = positive.sum(axis=0).tolist()
-        above = np.where(positive, scores, 0.0).sum(axis=0).tolist()
-        below = np.where(positive, 0.0, scores).sum(axis=0).tolist()
+    counts, sums = _counted(decided, list(by_partition.values()))
+    for number, ((topic, partition), rows) in enumerate(by_partition.items()):
         tally = Tally(
             topic=topic,
             partition=partition,
@@ -157,12 +157,37 @@ def tallies(decided: Decided, yardstick: Yardstick | None = None) -> Iterator[Ou
                 name: OutputTally(
                     positive=n, mass_positive=yes, mass_negative=no, scale=decided.judged.output_scales.get(name)
                 )
-                for name, n, yes, no in zip(snapshot.outputs, counts, above, below, strict=True)
+                for name, n, yes, no in zip(
+                    snapshot.outputs, counts[number].tolist(), *sums[:, number].tolist(), strict=True
+                )
             },
             signals=_signals(decided, rows, yardstick),
             at=decided.at,
         )
         yield Outgoing("tallies", f"{topic}/{partition}".encode(), encode(tally))
+
+
+def _counted(decided: Decided, parts: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Of each part of the arrivals: how many are positive (parts, K), and the mass above and below (2, parts, K)."""
+    shape = (len(parts), decided.scores.shape[1])
+    owners = np.empty(len(decided.scores), np.int64)
+    for number, rows in enumerate(parts):
+        owners[rows] = number
+    counts, sums = np.zeros(shape, np.int64), np.zeros((2, *shape))
+    _count(decided.scores, decided.positive, owners, counts, sums)
+    return counts, sums
+
+
+@compiled("f4[,]", "b1[,]", "i8[]", "i8[,]=", "f8[,,]=")
+def _count(
+    scores: NDArray[np.float32], positive: NDArray[np.bool_], owners: NDArray[np.int64], counts: NDArray[np.int64],
+    sums: NDArray[np.float64],
+) -> None:  # fmt: skip
+    for i in range(scores.shape[0]):
+        part = owners[i]
+        for k in range(scores.shape[1]):
+            counts[part, k] += positive[i, k]
+            sums[0 if positive[i, k] else 1, part, k] += np.float64(scores[i, k])
 
 
 def _signals(decided: Decided, rows: list[int], yardstick: Yardstick | None) -> Signals | None:

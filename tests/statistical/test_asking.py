@@ -179,7 +179,7 @@ def test_the_loss_difference_in_closed_form_is_the_one_by_brute_force():
     members, clip = sets_of_members()
 
     expected = [brute_force(row[0], 0.01) for row in members]
-    assert loss_difference(members, clip)[:, 0] == pytest.approx(expected, abs=1e-9)
+    assert loss_difference(members.min(axis=2), members.max(axis=2), clip)[:, 0] == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_loss_difference_under_one_answer_alone_is_caught():

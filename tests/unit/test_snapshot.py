@@ -6,7 +6,7 @@ import pytest
 from models.features import featurise
 from models.messages import Product
 from models.snapshot import Shelf
-from models.table import Directory, weigh
+from models.table import Bag, Directory, weigh
 from shared.lessons import SMALL, product, taught
 
 
@@ -94,3 +94,14 @@ def test_a_product_weighed_by_rarity_has_length_one_unknown_features_included():
     assert bag.rows.tolist() == directory.find(features.ids[::2]).tolist()
     assert bag.values.tolist() == bag.everything[::2].tolist()
     assert bag.offsets.tolist() == [0, len(bag.rows), len(bag.rows)]
+
+
+@pytest.mark.parametrize("width", [0, 1, 7, 64])
+def test_rows_are_summed_as_by_a_sparse_product_to_the_last_bit(width):
+    random = np.random.default_rng(width)
+    offsets = np.cumsum([0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 40])
+    rows, values = random.integers(0, 50, offsets[-1]), random.normal(size=offsets[-1]).astype(np.float32)
+    table, none = random.normal(size=(50, width)).astype(np.float32), np.zeros(0, np.float32)
+    bag = Bag(rows, values, values, offsets, values, none)
+
+    assert np.array_equal(bag.sums(values, rows, table), bag.matrix(values, rows, 50) @ table)

@@ -101,3 +101,12 @@ def test_novelty_does_not_depend_on_the_arrivals_beside_it():
 
     together = view(taught(), *titles).novelty
     assert together.tolist() == [view(taught(), title).novelty[0] for title in titles]
+
+
+def test_the_extremes_are_those_over_members_and_what_is_unknown_stays_so():
+    members = np.random.default_rng(0).random((5, 3, 4), dtype=np.float32)
+    members[2, 1, 2] = members[3, 2, 0] = np.nan
+    seen = replace(view(taught(), *"abcde"), members=members)
+
+    assert np.array_equal(seen.extremes[0], members.min(axis=2), equal_nan=True)
+    assert np.array_equal(seen.extremes[1], members.max(axis=2), equal_nan=True)
