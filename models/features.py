@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from models.compiled import compiled
 from models.keys import LONG, PARTS, PRICES, SHORT, WHOLE, Keys, key, merge, read, room
 from models.messages import Product
 from models.text import LETTERS, LOWER, code_points
@@ -39,11 +40,6 @@ class Features:
         return len(self.offsets) - 1
 
     @cached_property
-    def owners(self) -> NDArray[np.int64]:
-        """The product of each feature."""
-        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
-
-    @cached_property
     def kept(self) -> dict[object, Any]:
         """What else was worked out of them, by whoever did it."""
         return {}
@@ -53,8 +49,9 @@ class Features:
         rows = np.asarray(rows, dtype=np.int64)
         lengths = (self.offsets[1:] - self.offsets[:-1])[rows]
         offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths)))
-        places = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return Features(self.ids[places], self.values[places], offsets, self.embeddings[rows])
+        ids, values = np.empty(offsets[-1], np.int64), np.empty(offsets[-1], np.float32)
+        _take(self.ids, self.values, self.offsets[:-1][rows], offsets, ids, values)
+        return Features(ids, values, offsets, self.embeddings[rows])
 
     @staticmethod
     def concatenate(parts: Sequence["Features"]) -> "Features":
@@ -69,6 +66,17 @@ class Features:
             offsets,
             np.concatenate([part.embeddings for part in parts]),
         )
+
+
+@compiled("i8[]", "f4[]", "i8[]", "i8[]", "i8[]=", "f4[]=")
+def _take(
+    ids: NDArray[np.int64], values: NDArray[np.float32], firsts: NDArray[np.int64], offsets: NDArray[np.int64],
+    to_ids: NDArray[np.int64], to_values: NDArray[np.float32],
+) -> None:  # fmt: skip
+    for product in range(len(firsts)):
+        for at in range(offsets[product], offsets[product + 1]):
+            place = firsts[product] + at - offsets[product]
+            to_ids[at], to_values[at] = ids[place], values[place]
 
 
 def featurise(products: Sequence[Product], *, bits: int) -> Features:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.chance import combine
+from models.compiled import compiled
 from models.features import Features
 from models.hashing import mix
 from models.messages import Signals
@@ -15,6 +16,7 @@ from models.network import sketch
 from models.policies import Iwal
 from models.port import Serving
 from models.snapshot import Snapshot
+from models.table import Floats
 from models.view import View
 
 LOOK: Final = 16  # fixed random projections of the features: they depend on no model
@@ -61,10 +63,10 @@ class Yardstick:
     def _unknown(self, features: Features) -> NDArray[np.float64]:
         if not isinstance(self.snapshot, Snapshot):
             return np.zeros(len(features))  # river's classifiers do not say what they know
-        places = self.snapshot.places.take(features.ids)
-        unknown = (places < 0) | (places >= len(self.snapshot.rarity))
-        mass = np.square(features.values, dtype=np.float64)
-        return np.bincount(features.owners, unknown * mass, len(features)).astype(np.float64)
+        mass = np.zeros(len(features))
+        known = len(self.snapshot.rarity)
+        _add_unknown(features.ids, features.values, features.offsets, self.snapshot.places, known, mass)
+        return mass
 
     def told(self, measured: NDArray[np.float64]) -> Signals:
         """What is measured of arrivals that follow each other, in blocks, as a part of a message of bounded size."""
@@ -77,6 +79,18 @@ class Yardstick:
             outputs=[self.snapshot.outputs[k] for k in self.busiest],
             blocks=rows.astype("<f4").tobytes(),
         )
+
+
+@compiled("i8[]", "f4[]", "i8[]", "i4[]", "i8", "f8[]=")
+def _add_unknown(
+    ids: NDArray[np.int64], values: Floats, offsets: NDArray[np.int64], places: NDArray[np.int32], known: int,
+    mass: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Add up the squared values of each product's features that have none of the first rows."""
+    for product in range(len(mass)):
+        for at in range(offsets[product], offsets[product + 1]):
+            if not 0 <= places[ids[at]] < known:
+                mass[product] += np.float64(values[at]) * np.float64(values[at])
 
 
 def sample(arrivals: int) -> NDArray[np.int64]:
