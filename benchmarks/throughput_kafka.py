@@ -40,7 +40,7 @@ from service.assembly import Clients, clients
 from service.encoders import Encoders
 from service.halves import ahead_of, scoring_half
 from service.metrics import Metrics
-from service.scoring import score_turn, serve
+from service.scoring import score_turn, serve, settle
 from service.settings import Settings, read_settings
 
 OUTPUTS: Final = 60
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--kafka", required=True, help="a broker: `make kafka`")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--products", type=int, default=20_000)
+    parser.add_argument("--products", type=int, default=40_000)
     parser.add_argument("--batch", type=int, default=2_000)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
@@ -94,7 +94,9 @@ def measured(size: int, given: argparse.Namespace) -> list[dict[str, Any]]:
                 reach, echo = clients(settings), Echo(said, given.batch)
                 echoes[settings.kafka.client] = through(reach, settings, f"echo-{name}-{number}", len(arriving), echo)
             reach = clients(settings, apart=settings.kafka.writer_apart)
-            spent = through(reach, settings, f"score-{name}-{number}", len(arriving), Scoring(served, settings))
+            spent = through(
+                reach, settings, f"score-{name}-{number}", len(arriving), Scoring(served, settings, len(arriving))
+            )
             rounds[name].append(
                 {
                     "echo": len(arriving) / echoes[settings.kafka.client].seconds,
@@ -142,8 +144,8 @@ class Echo:
 class Scoring:
     """The scoring half as `askance score` has it, with a model that was handed over; it counts what it has taken."""
 
-    def __init__(self, served: Served, settings: Settings) -> None:
-        self.registry, self.taken = CollectorRegistry(), 0
+    def __init__(self, served: Served, settings: Settings, count: int) -> None:
+        self.registry, self.taken, self.count = CollectorRegistry(), 0, count
         metrics = Metrics(self.registry, (), version="0")
         self.half = scoring_half(settings, Encoders("cpu", 1), metrics, make_key=False, ahead=ahead_of(settings))
         share, now = settings.asking.share, time.time()
@@ -154,8 +156,13 @@ class Scoring:
     def turn(self, products: Any, producer: Any, _: int) -> int:
         before = self.taken
         score_turn(self.half, products, producer)
-        self.taken = int(self.registry.get_sample_value("askance_arrivals_total") or 0)
+        if self.half.publishing is not None and self._taken() + self.half.publishing[0].arrivals >= self.count:
+            settle(self.half)  # nothing comes any more, which the next turn would wait for
+        self.taken = self._taken()
         return self.taken - before
+
+    def _taken(self) -> int:
+        return int(self.registry.get_sample_value("askance_arrivals_total") or 0)
 
 
 class Spent(NamedTuple):
