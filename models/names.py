@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -21,6 +22,12 @@ def words_of(output: str) -> str:
     return " ".join(re.split(r"[\W_]+", output.rpartition(":")[2])).strip()[:TITLE]
 
 
+@lru_cache(maxsize=2)
+def named(outputs: tuple[str, ...], bits: int) -> "Names":
+    """The names of these outputs, the same for all models that have them, so that a product is looked at once."""
+    return Names(outputs, bits=bits)
+
+
 class Names:
     """The features of outputs' names, to find again in products; a function of the names alone, it never changes.
 
@@ -36,7 +43,9 @@ class Names:
         self._units = csr_array((units, columns, features.offsets), shape=(len(outputs), len(ids))).T.tocsr()
         self._places = np.zeros(1 << bits, np.int32)  # of memory that is only touched where it counts
         self._places[ids] = np.arange(len(ids))
-        self._known = np.packbits(np.isin(np.arange(1 << bits), ids), bitorder="little")
+        known = np.zeros(1 << bits, np.bool_)
+        known[ids] = True
+        self._known = np.packbits(known, bitorder="little")
         self._whole = np.maximum(np.asarray(self._units.sum(axis=0)), 1.0)
 
     def likeness(self, features: Features) -> Floats:

@@ -22,7 +22,7 @@ from models.view import View
 LOOK: Final = 16  # fixed random projections of the features: they depend on no model
 BUSIEST: Final = 32  # outputs whose scores are watched
 BLOCK: Final = 16  # arrivals whose mean is one value, at least
-MOST: Final = 512  # arrivals of a batch that are measured, at most
+MOST: Final = 128  # arrivals of a batch that are measured, at most
 _ROWS: Final = 64  # of one message, at most
 MOST_TOLD: Final = _ROWS * 4 * (1 + LOOK + 2 + BUSIEST)  # bytes of one message, but for the names
 

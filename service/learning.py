@@ -82,23 +82,27 @@ def orders_of(half: LearningHalf) -> Orders:
     )
 
 
-def learn_turn(half: LearningHalf, answers: Consumer, producer: Producer) -> None:
-    """Heed what commands ask, learn from one batch, publish what came of it, keep the model now and then."""
+def learn_turn(half: LearningHalf, answers: Consumer, producer: Producer) -> int:
+    """Heed what commands ask, learn from one batch, publish what came of it, keep the model now and then.
+
+    Returns how many queries, labels and tallies it took.
+    """
     if heed(half.ledger, half.rivals.configured, savings=half.savings, now=time.time()):
         bring_in(half)
-    _learn(half, answers, producer)
+    taken = _learn(half, answers, producer)
     half.rivals.hurry(half.ledger, until=time.monotonic() + CATCHING_UP, clock=time.monotonic)
     if half.keeper.due(time.time()):
         keep(half)
+    return taken
 
 
-def _learn(half: LearningHalf, answers: Consumer, producer: Producer) -> None:
+def _learn(half: LearningHalf, answers: Consumer, producer: Producer) -> int:
     records, now = answers.poll(half.batch, half.wait), time.time()
     expiring = half.expiry.due(now)
     if not records and not expiring:
         if half.display.due(now):
             producer.publish((), past=answers.position())
-        return
+        return 0
     past = answers.position()
     learnt = learn(
         records,
@@ -134,6 +138,7 @@ def _learn(half: LearningHalf, answers: Consumer, producer: Producer) -> None:
         show_quality(half)
     if records:
         log.info("learnt", **describe_learnt(learnt))
+    return len(records)
 
 
 def _renew(half: LearningHalf) -> None:

@@ -22,6 +22,7 @@ from service.scoring import ScoringHalf, score_turn, serve, settle
 log = structlog.get_logger("roles")
 
 PARTS: Final = 16  # of snapshots, taken at once: at most so many records are in memory
+GATHER: Final = 0.1  # seconds that a learner rests after a turn, unless there was more than it took
 WORD: Final = 10.0  # seconds after which scorers hear from a learner that has nothing new
 CATCHING_UP: Final = 60.0  # seconds that a learner gets to read what it missed, before it replaces the last model
 SLIGHT: Final = 0.05  # part of the share by which it may change without a word
@@ -158,9 +159,12 @@ class Learner:
 
     def turn(self, log_now: LearningLog, /) -> None:
         with _alone():
-            learn_turn(self.half, log_now.answers, log_now.producer)
+            taken = learn_turn(self.half, log_now.answers, log_now.producer)
             self._ship(log_now)
         self.metrics.lag(log_now.answers.lag())
+        if 0 < taken < self.half.batch:
+            # Scorers tell of every batch, many times a second; a transaction of the ledger for each is no use.
+            time.sleep(GATHER)
 
     def _ship(self, log_now: LearningLog) -> None:
         now = time.time()

@@ -80,7 +80,7 @@ class LearningSettings(Group):
     batch: int = Field(64, ge=1, le=10_000, description="most queries and labels taken in one step")
     checkpoint_seconds: Positive = Field(60.0, description="longest time between checkpoints while learning")
     snapshot_seconds: float = Field(
-        0.25, ge=0.01, le=60.0, description="`askance learn`: shortest time between two models sent to scorers"
+        0.5, ge=0.01, le=60.0, description="`askance learn`: shortest time between two models sent to scorers"
     )
     checkpoints_kept: int = Field(3, ge=2, le=100, description="checkpoints kept on disk")
     seed: int = Field(0, ge=0, description="seed of the model's initial state")

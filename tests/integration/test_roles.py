@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import Counter
 from contextlib import closing
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from models.chance import query_id
 from models.coding import decode, encode
 from models.features import featurise
-from models.messages import Label, Prediction, Product, Query
+from models.messages import Label, Prediction, Product, Query, Tally
 from models.records import Outgoing
 from service.assembly import clients
 from service.audit import audit
@@ -23,6 +24,7 @@ from service.halves import asking_of
 from service.learners import encoders_of, restored
 from service.ledger import Ledger
 from service.reading import read_topic
+from service.roles import GATHER
 from service.settings import read_settings
 
 OUTPUTS = ("red", "shoe")
@@ -78,6 +80,11 @@ class Town:
 
     def told(self, name):
         return (self.folder / f"{name}.log").read_text()
+
+    def times(self, name, event):
+        """When a process told of such events, in seconds."""
+        lines = [json.loads(line) for line in self.told(name).splitlines()]
+        return [datetime.fromisoformat(line["at"]).timestamp() for line in lines if line["event"] == event]
 
     def feed(self, count):
         """Products, evenly over the partitions."""
@@ -214,3 +221,24 @@ def refused(town):
         code = ended.wait(timeout=LIMIT)
     assert "another" in town.told(name).splitlines()[-1]
     return code
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("town", ["sqlite"], indirect=True)
+def test_a_learner_takes_together_what_scorers_tell_in_quick_succession(town):
+    town.learn()
+    town.score(0)
+    town.feed(1)
+    town.until_scored()
+    for _ in range(60):
+        town.feed(1)
+        time.sleep(0.02)
+    town.until_scored()
+    time.sleep(2 * GATHER)  # the last of it reaches the learner
+
+    learnt, scored = town.times("learner", "learnt"), town.times("scorer-0", "scored")
+    assert np.diff(scored).min() < 0.9 * GATHER  # so there was more than one tally in that time
+    assert np.diff(learnt).min() > 0.9 * GATHER
+    assert len(learnt) < len(scored)
+    assert sum(tally.n for tally in town.read("tallies", Tally)) == town.sent
