@@ -34,14 +34,14 @@ def sent(number):
 
 @pytest.fixture
 def served(tmp_path):
-    """Settings and registries of a feed served by processes one after the other, three turns each."""
+    """Settings and registries of a feed served by processes one after the other, seven turns each."""
 
     def serve(**changes):
         settings = read_settings(
             None,
             SMALL | {
                 "data_dir": str(tmp_path / "data"), "outputs": ("red", "shoe"), "asking.share": 0.1, "asking.seed": "s",
-                "log.partitions": 2, "log.batch": 320, "log.wait_seconds": 0.0, "learning.batch": 500,
+                "log.partitions": 2, "log.batch": 128, "log.wait_seconds": 0.0, "learning.batch": 500,
                 "drift.arrivals": 800, "http.enabled": False,
             } | changes,
         )  # fmt: skip
@@ -49,7 +49,7 @@ def served(tmp_path):
             writer.publish([sent(number) for number in range(STEADY + CHANGED)], None)
         for _ in range(6):
             service = make_both(settings, CollectorRegistry())
-            run(service, open_both(settings, service.learning.ledger), Turns(6))
+            run(service, open_both(settings, service.learning.ledger), Turns(14))
             service.learning.ledger.close()
         return settings
 
