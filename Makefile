@@ -108,6 +108,7 @@ bench-kafka: $(VENV)/.benched
 
 bench-recovery: $(VENV)/.checked
 	$(BIN)/python benchmarks/recovery.py
+	$(BIN)/python benchmarks/recovery.py --roles split
 
 bench-pressure: $(VENV)/.checked
 	PYTHONPATH=tests:benchmarks $(BIN)/python benchmarks/pressure.py --client kafka-python

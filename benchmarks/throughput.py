@@ -27,6 +27,7 @@ from throughput_table import rows, told
 OUTPUTS: Final = 60
 ANSWERS: Final = 2_000
 SIZES: Final = {300: 260, 1_000: 950}  # bytes wanted, and asked for: the last sentence goes beyond
+JUDGED: Final = ("featurise", "classify", "decide")  # what peers do too, and the chance: what the targets are about
 WARM: Final = 2  # batches that are not counted
 
 
@@ -62,14 +63,17 @@ def measured(size: int, given: argparse.Namespace) -> dict[str, Any]:
             ours.append(scored(served, arriving, given.batch))
             theirs.append({} if others is None else others(products))
     totals = [sum(each.values()) for each in ours]
+    judged = [sum(each[stage] for stage in JUDGED) for each in ours]
     return {
         "bytes": round(sum(len(record.value or b"") for record in arriving) / len(arriving), 1),
         "products_per_second": round(1.0 / median(totals)),
+        "judged_per_second": round(1.0 / median(judged)),
         "microseconds": {stage: round(1e6 * median(each[stage] for each in ours), 2) for stage in STAGES},
         "peers": {
             name: {
                 "products_per_second": round(1.0 / median(each[name] for each in theirs)),
                 "times": round(median(each[name] / total for each, total in zip(theirs, totals, strict=True)), 2),
+                "judged_times": round(median(each[name] / own for each, own in zip(theirs, judged, strict=True)), 2),
             }
             for name in theirs[0]
         },

@@ -38,9 +38,12 @@ def rows(machine: dict[str, Any], reports: Sequence[dict[str, Any]]) -> str:
         "| --- |" + " ---: |" * len(reports),
         line("**askance, the whole step**", [f"**{report['products_per_second']:,}**" for report in reports]),
     ]
+    judged = [f"{report['judged_per_second']:,}" for report in reports]
+    lines.append(line("askance, featurise, classify and decide alone", judged))
     for name in reports[0]["peers"]:
         found = [report["peers"][name] for report in reports]
-        lines.append(line(name, [f"{each['products_per_second']:,} (we {each['times']:.2f} times)" for each in found]))
+        cells = [f"{each['products_per_second']:,} ({each['times']:.2f}, {each['judged_times']:.2f})" for each in found]
+        lines.append(line(name, cells))
     lines += ["", "| our step, µs a product | " + " | ".join(f"{report['bytes']:.0f} B" for report in reports) + " |"]
     lines.append("| --- |" + " ---: |" * len(reports))
     for stage in reports[0]["microseconds"]:

@@ -10,9 +10,9 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from consumers.librdkafka import (
     BEGINNING,
     END,
-    MOVING,
     NEWS,
     Place,
+    asked_offsets,
     generation_of,
     offsets_of,
     places_of,
@@ -111,16 +111,7 @@ class ConfluentReader:
 
     def _offsets(self, places: Sequence[Place], when: int) -> dict[Place, int]:
         """Ask the brokers where partitions begin or end."""
-        asked = [TopicPartition(*place, when) for place in places]
-        deadline = time.monotonic() + self._connection.patience
-        while asked:
-            try:
-                return offsets_of(self._consumer.offsets_for_times(asked, self._connection.patience))
-            except KafkaException as error:
-                if error.args[0].code() not in MOVING or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-        return {}
+        return asked_offsets(self._consumer, places, when, patience=self._connection.patience)
 
     def _stand(self) -> None:
         """Stand where the group stands in what it gave, or at the beginning."""

@@ -1,6 +1,7 @@
 """librdkafka as readers use it: its settings, its news of group and partitions, its messages as our records."""
 
 import struct
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -98,6 +99,25 @@ def offsets_of(places: Sequence[TopicPartition]) -> dict[Place, int]:
         if place.error is not None:
             raise KafkaException(place.error)
     return {(place.topic, place.partition): place.offset for place in places}
+
+
+def asked_offsets(consumer: Any, places: Sequence[Place], when: int, *, patience: float) -> dict[Place, int]:
+    """Ask the brokers where partitions begin or end, again while leaders are chosen.
+
+    Raises:
+        KafkaException: as told of a partition, for longer than `patience` seconds where its leader moves.
+
+    """
+    asked = [TopicPartition(*place, when) for place in places]
+    deadline = time.monotonic() + patience
+    while asked:
+        try:
+            return offsets_of(consumer.offsets_for_times(asked, patience))
+        except KafkaException as error:
+            if error.args[0].code() not in MOVING or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+    return {}
 
 
 def records_of(messages: Sequence[Any], topics: Mapping[str, str]) -> list[Record]:
