@@ -77,6 +77,8 @@ def _say(
     """Add up the units of the features of each product that are part of an output's name."""
     for product in range(len(said)):
         for at in range(offsets[product], offsets[product + 1]):
+            if ids[at] >= len(places):
+                raise IndexError("a feature beyond those that these names were read to")
             if known[ids[at] >> 3] >> (ids[at] & 7) & 1:
                 place = places[ids[at]]
                 for unit in range(ends[place], ends[place + 1]):

@@ -200,6 +200,8 @@ def _weigh(
     for product in range(len(lengths)):
         squares = 0.0
         for at in range(ends[product], ends[product + 1]):
+            if ids[at] >= len(places):
+                raise IndexError("a feature beyond those that this model reads")  # nothing else would notice
             row = places[ids[at]]
             weight = rarity[row] if 0 <= row < len(rarity) else absent
             everything[at] = given[at] * weight

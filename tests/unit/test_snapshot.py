@@ -5,6 +5,7 @@ import pytest
 
 from models.features import featurise
 from models.messages import Product
+from models.names import Names
 from models.snapshot import Shelf
 from models.table import Bag, Directory, weigh
 from shared.lessons import SMALL, product, taught
@@ -105,3 +106,12 @@ def test_rows_are_summed_as_by_a_sparse_product_to_the_last_bit(width):
     bag = Bag(rows, values, values, offsets, values, none)
 
     assert np.array_equal(bag.sums(values, rows, table), bag.matrix(values, rows, 50) @ table)
+
+
+def test_features_of_a_larger_model_are_refused_rather_than_looked_up_beyond_the_end():
+    features = featurise([Product(id="1", title="red shoes")], bits=20)
+
+    with pytest.raises(IndexError, match="beyond"):
+        weigh(features, Directory(bits=10, limit=100).places, np.zeros(0, np.float32), 1.0)
+    with pytest.raises(IndexError, match="beyond"):
+        Names(["red"], bits=10).likeness(features)
