@@ -1,6 +1,7 @@
 """How many products a second the scoring step takes on one core, without any log, beside the peers: docs/benchmarks.md.
 
     python benchmarks/throughput.py [--rounds N] [--products N] [--sizes BYTES ...] [--no-peers] [--page FILE]
+    python benchmarks/throughput.py --profile [--sizes BYTES]
 
 A model of 60 outputs that has learnt 2,000 answers scores products of about 300 bytes and 1 kB by the default policy;
 an older one watches for drift. Seconds are the processor's, whatever else it does; all take turns in each round.
@@ -8,8 +9,10 @@ Shown are medians over rounds, of ratios too. About a minute a round.
 """
 
 import argparse
+import cProfile
 import gc
 import json
+import pstats
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -40,6 +43,7 @@ def main() -> None:
     parser.add_argument("--no-peers", action="store_true", help="our own step alone")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
     parser.add_argument("--report", type=Path, default=RESULTS / "throughput.json")
+    parser.add_argument("--profile", action="store_true", help="where a round goes, by function, and nothing else")
     given = parser.parse_args()
     torch.set_num_threads(1)
     reports = [measured(size, given) for size in given.sizes]
@@ -56,6 +60,11 @@ def measured(size: int, given: argparse.Namespace) -> dict[str, Any]:
     arriving = records(products)
     served = taught(lessons, OUTPUTS)
     gc.freeze()  # as the service does when it begins to serve
+    if given.profile:
+        with cProfile.Profile() as profile:
+            scored(served, arriving, given.batch)
+        pstats.Stats(profile).sort_stats("tottime").print_stats(25)
+        raise SystemExit
     ours: list[dict[str, float]] = []
     theirs: list[Mapping[str, float]] = []
     with nullcontext(None) if given.no_peers else peers(lessons, served.snapshot.outputs) as others:

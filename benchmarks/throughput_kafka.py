@@ -19,7 +19,9 @@ import logging
 import os
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
@@ -34,8 +36,10 @@ from step import Served, steps, taught
 from taken import processor, started
 from throughput_table import line, told
 
+from consumers.port import LogUnavailable
 from models.records import Outgoing, Record
 from models.shipping import Orders
+from producers.port import DeliveryFailed
 from service.assembly import Clients, clients
 from service.encoders import Encoders
 from service.halves import ahead_of, scoring_half
@@ -91,12 +95,13 @@ def measured(size: int, given: argparse.Namespace) -> list[dict[str, Any]]:
         echoes: dict[str, Spent] = {}
         for name, settings in ways.items():
             if settings.kafka.client not in echoes:
-                reach, echo = clients(settings), Echo(said, given.batch)
-                echoes[settings.kafka.client] = through(reach, settings, f"echo-{name}-{number}", len(arriving), echo)
+                echo = partial(Echo, said, given.batch)
+                echoes[settings.kafka.client] = at_last(
+                    clients(settings), settings, f"echo-{name}-{number}", len(arriving), echo
+                )
             reach = clients(settings, apart=settings.kafka.writer_apart)
-            spent = through(
-                reach, settings, f"score-{name}-{number}", len(arriving), Scoring(served, settings, len(arriving))
-            )
+            scoring = partial(Scoring, served, settings, len(arriving))
+            spent = at_last(reach, settings, f"score-{name}-{number}", len(arriving), scoring)
             rounds[name].append(
                 {
                     "echo": len(arriving) / echoes[settings.kafka.client].seconds,
@@ -171,6 +176,16 @@ class Spent(NamedTuple):
     seconds: float
     here: float
     apart: float
+
+
+def at_last(reach: Clients, settings: Settings, group: str, count: int, make: Callable[[], Any]) -> Spent:
+    """As `through`, with another group if that goes into a rebalance: the service would open its clients anew."""
+    for attempt in range(3):
+        try:
+            return through(reach, settings, f"{group}-{attempt}", count, make())
+        except (DeliveryFailed, LogUnavailable) as error:
+            print(f"{group}: {error}; once more")
+    raise SystemExit(f"{group} does not come to rest")
 
 
 def through(reach: Clients, settings: Settings, group: str, count: int, step: Any) -> Spent:

@@ -11,7 +11,7 @@ from models.embeddings import Encoder, beginning
 from models.features import Features
 from models.lessons import LearnerSettings, Lesson, bounds
 from models.linear import Linear
-from models.names import named
+from models.names import names_for
 from models.replay import Memory
 from models.state import State, part, prefixed
 from models.table import Directory, Floats, Rows
@@ -37,7 +37,7 @@ class Masters:
         self.linear = Linear(
             0, width if linear else 0, start, settings.encoder_scale, settings.names, settings.names_pace
         )
-        self.names = named(self.outputs, settings.bits)
+        self.names = names_for(self.outputs, settings.bits)
         self.network = Network(self.outputs, settings, seed=seed, device=device)
         self.memory = Memory(
             self.outputs, limit=slots, positives=settings.memory_positives, key=str(seed),
@@ -94,7 +94,7 @@ class Masters:
         linear, rows, _ = bounds(self.settings, len(outputs))
         self.directory.limit = rows
         self.linear.rearrange(sources, on=linear, encoded=beginning(outputs, self.encoder, self.settings))
-        self.names = named(tuple(outputs), self.settings.bits)
+        self.names = names_for(tuple(outputs), self.settings.bits)
         self.network.rearrange(outputs, sources, self.directory.ids)
         self.memory.rearrange(outputs, sources)
         self.counts.rearrange(sources)

@@ -23,7 +23,7 @@ def words_of(output: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def named(outputs: tuple[str, ...], bits: int) -> "Names":
+def names_for(outputs: tuple[str, ...], bits: int) -> "Names":
     """The names of these outputs, the same for all models that have them, so that a product is looked at once."""
     return Names(outputs, bits=bits)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from models.bodies import Arrays, Ours
 from models.changes import DENSE, OF_OUTPUTS, TABLES
 from models.counts import Relevance
-from models.names import named
+from models.names import names_for
 from models.network import HEADS, TRUNK
 from models.platt import Scaling
 from models.snapshot import Shelf, Snapshot
@@ -74,7 +74,7 @@ def built(
     elif before.snapshot.bits != said.bits:
         raise ValueError("the bits of features differ")
 
-    names = named(outputs, said.bits)
+    names = names_for(outputs, said.bits)
     dense = _dense(kept, before, device)
     seen = extend(np.zeros(0, np.float32) if before is None else before.snapshot.seen, said.rows)
     seen[changed["seen"].rows] = changed["seen"].values
