@@ -102,6 +102,7 @@ def test_the_wheel_is_not_to_be_uploaded_anywhere(installed):
     assert "Classifier: Private :: Do Not Upload" in file.read_text()
 
 
+@pytest.mark.slow
 def test_every_module_is_imported_from_the_wheel_alone(installed, tmp_path):
     modules = sorted(
         ".".join(file.relative_to(installed).with_suffix("").parts).removesuffix(".__init__")
