@@ -19,6 +19,7 @@ from consumers.librdkafka import (
     records_of,
     settings,
 )
+from consumers.offsets import going_on
 from consumers.port import LogRefused, LogUnavailable
 from models.records import Position, Record
 from producers.connection import Connection
@@ -211,15 +212,10 @@ class ConfluentReader:
         first = self._ask("asking for offsets", self._offsets, places, BEGINNING)
         last = self._ask("asking for offsets", self._offsets, places, END)
         self._next = {}
-        for place, (topic, partition) in ((place, (self._topics[place[0]], place[1])) for place in places):
-            at = max(position.offsets.get((topic, partition), 0), first[place])
-            if at > last[place]:
-                raise LogRefused(
-                    f"{topic}/{partition} of this Kafka ends at {last[place]}, but reading is to go on at {at}: this "
-                    "is another log, or it has lost records; "
-                    "connect to the log that belongs to this state, or begin anew"
-                )
-            self._next[place] = at
+        for place in places:
+            name = (self._topics[place[0]], place[1])
+            at = position.offsets.get(name, 0)
+            self._next[place] = going_on(*name, at=at, first=first[place], end=last[place])
         assigned = [TopicPartition(*place, at) for place, at in self._next.items()]
         self._ask("going on", self._consumer.assign, assigned)
 

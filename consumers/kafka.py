@@ -9,6 +9,7 @@ from typing import Any, Final
 from kafka import ConsumerGroupMetadata, KafkaConsumer, TopicPartition
 
 from consumers.client import Taken, is_to_join, keep_join, record_of, settings
+from consumers.offsets import going_on
 from consumers.port import LogRefused, LogUnavailable
 from models.records import Position, Record
 from producers.connection import Connection, Watchdog, abandon, faults, made
@@ -172,13 +173,9 @@ class KafkaReader:
             "asking for offsets",
             lambda: (self._consumer.beginning_offsets(places), self._consumer.end_offsets(places)),
         )
-        for place, (topic, partition) in ((place, (self._topics[place.topic], place.partition)) for place in places):
-            at = max(position.offsets.get((topic, partition), 0), first[place])
-            if at > end[place]:
-                raise LogRefused(
-                    f"{topic}/{partition} of this Kafka ends at {end[place]}, but reading is to go on at {at}: this is "
-                    "another log, or it has lost records; connect to the log that belongs to this state, or begin anew"
-                )
+        for place in places:
+            name = (self._topics[place.topic], place.partition)
+            at = going_on(*name, at=position.offsets.get(name, 0), first=first[place], end=end[place])
             self._next[place] = at
             self._consumer.seek(place, at)
 

@@ -1,32 +1,17 @@
-"""What only the embedded log does: its file, its faults, its forgetting."""
+"""What only the embedded log does: its file and its faults."""
 
-import signal
 import sqlite3
-import subprocess
-import sys
-import textwrap
-import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
 
 from consumers.port import LogRefused, LogUnavailable
-from models.records import Outgoing, Position
+from models.records import Outgoing
 from producers.port import DeliveryFailed
 from producers.sqlite import SqliteWriter
 from producers.sqlite_file import FILE, connect, fault
-from producers.topics import Topic, topics
-
-BEGINNING = Position(group="own")
-
-
-def numbered(first, last, topic="plain"):
-    return [Outgoing(topic, b"key", b"%d" % number) for number in range(first, last)]
-
-
-def values(records):
-    return [record.value for record in records]
+from producers.topics import Topic
+from shared.numbered import BEGINNING, numbered, values
 
 
 def everything(log, *topics):
@@ -154,62 +139,6 @@ def test_a_member_cannot_seek(sqlite_log):
         sqlite_log.reader("plain").seek(BEGINNING)
 
 
-def test_age_is_forgotten_bit_by_bit(tmp_path, sqlite_log):
-    writer, clock = writer_of(tmp_path, keep_seconds=100.0)
-    writer.publish(numbered(0, 2_500), None)
-    clock.now += 101
-    writer.publish(numbered(2_500, 2_501), None)
-    assert len(everything(sqlite_log, "plain")) == 2_501 - 1_002
-    for _ in range(3):
-        writer.publish([], None)
-    writer.close()
-    assert everything(sqlite_log, "plain") == [b"2500"]
-
-
-def test_bytes_beyond_the_bound_are_forgotten_oldest_first(tmp_path, sqlite_log):
-    writer, _ = writer_of(tmp_path, keep_bytes=1_000)
-    for number in range(50):
-        writer.publish([Outgoing("plain", b"%03d" % number, b"v" * 97)], None)
-    writer.close()
-    kept = sqlite_log.reader("plain", start=BEGINNING).poll(100, 0)
-    assert [record.offset for record in kept] == list(range(40, 50))
-
-
-def test_a_reader_goes_on_after_what_was_forgotten(tmp_path, sqlite_log):
-    writer, _ = writer_of(tmp_path, keep_bytes=1_000)
-    reader = sqlite_log.reader("plain", start=BEGINNING)
-    for number in range(50):
-        writer.publish([Outgoing("plain", b"%03d" % number, b"v" * 97)], None)
-    writer.close()
-    assert reader.poll(1, 0)[0].offset == 40
-    assert reader.lag() == {("plain", 0): 9}
-
-
-def test_a_compacted_topic_keeps_the_newest_of_each_key(tmp_path, sqlite_log):
-    writer, clock = writer_of(tmp_path, compacted=True)
-    writer.publish([Outgoing("plain", b"%d" % (n % 3), b"%d" % n) for n in range(30)], None)
-    writer.publish([Outgoing("plain", b"1", None)], None)
-    for _ in range(20):
-        writer.publish([], None)
-    assert everything(sqlite_log, "plain") == [b"27", b"29", None]
-    clock.now += 90_000
-    for _ in range(20):
-        writer.publish([], None)
-    writer.close()
-    assert everything(sqlite_log, "plain") == [b"27", b"29"]
-
-
-def test_a_compacted_topic_is_never_much_larger_than_twice_what_is_kept_of_it(tmp_path, sqlite_log):
-    writer, _ = writer_of(tmp_path, compacted=True)
-    sizes = []
-    for number in range(40):
-        writer.publish([Outgoing("plain", b"%d" % (number % 3), b"%02d" % number * 250_000)], None)
-        sizes.append(sum(map(len, everything(sqlite_log, "plain"))))
-    writer.close()
-    assert max(sizes) <= 2 * 3 * 500_000 + 4_500_000
-    assert {value[:2] for value in everything(sqlite_log, "plain")} >= {b"37", b"38", b"39"}
-
-
 def test_a_topic_may_get_more_partitions(tmp_path, sqlite_log):
     writer, _ = writer_of(tmp_path)
     writer.publish(numbered(0, 3), None)
@@ -232,86 +161,6 @@ def test_a_backlog_in_one_partition_holds_up_no_other(sqlite_log):
     sqlite_log.writer().publish([*numbered(0, 1_000), *numbered(0, 1, "other")], None)
     reader = sqlite_log.reader("plain", "other", start=BEGINNING)
     assert "other" in {record.topic for _ in range(3) for record in reader.poll(100, 0)}
-
-
-PUBLISHER = """
-    import sys, itertools
-    from pathlib import Path
-    from models.records import Outgoing
-    from producers.sqlite import SqliteWriter
-    from producers.topics import Topic
-    topics = {name: Topic(name=name) for name in ("plain", "other")}
-    writer = SqliteWriter(Path(sys.argv[1]), topics=topics)
-    for number in range(int(sys.argv[2])):
-        writer.publish([Outgoing(topic, b"k", b"%d" % number) for topic in ("plain", "other") for _ in range(25)], None)
-        print(number, flush=True)
-"""
-
-
-def publisher(log, count):
-    command = [sys.executable, "-c", textwrap.dedent(PUBLISHER), str(log.path), str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def test_a_killed_publisher_leaves_whole_publishes_only(sqlite_log):
-    for _ in range(5):
-        process = publisher(sqlite_log, 1_000_000)
-        process.stdout.readline()
-        time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-        promised = 1 + process.communicate()[0].count("\n")
-        records = sqlite_log.reader("plain", "other", start=BEGINNING).poll(1_000_000, 0)
-        assert len(records) % 50 == 0
-        assert len(records) >= 50 * promised
-        sqlite_log.writer().close()
-
-
-def test_processes_write_at_once_and_none_is_lost(sqlite_log):
-    sqlite_log.writer().close()
-    processes = [publisher(sqlite_log, 40) for _ in range(4)]
-    assert [(process.communicate(timeout=60), process.returncode)[1] for process in processes] == [0] * 4
-    records = sqlite_log.reader("plain", start=BEGINNING).poll(1_000_000, 0)
-    assert [record.offset for record in records] == list(range(4 * 40 * 25))
-
-
-def test_many_may_make_the_log_at_once(tmp_path):
-    def made(path):
-        SqliteWriter(path, topics=topics()).close()
-        return True
-
-    with ThreadPoolExecutor(8) as pool:
-        for turn in range(25):
-            path = tmp_path / f"{turn}.sqlite"
-            assert all(pool.map(made, [path] * 8))
-
-
-def test_what_a_dead_member_had_goes_to_the_others_once_its_lease_is_over(sqlite_log):
-    writer = sqlite_log.writer()
-    writer.publish([Outgoing("wide", b"k", b"%d" % n, n) for n in range(3)], None)
-    dead = sqlite_log.reader("wide", instance="dead", lease=0.5)
-    dead.poll(1, 0.0)
-    stale = dead.position()
-    heir = sqlite_log.reader("wide", instance="heir", lease=0.5)
-    early = heir.poll(10, 0.0)
-    time.sleep(0.6)
-    late = heir.poll(10, 0.0)
-
-    assert (early, sorted(int(record.value) for record in late)) == ([], [0, 1, 2])
-    assert dead.poll(10, 0.0) == []
-    with pytest.raises(DeliveryFailed, match="others of the group 'group'"):
-        writer.publish([], stale)
-
-
-def test_a_member_that_finds_its_part_gone_before_it_has_published_starts_over(sqlite_log):
-    writer = sqlite_log.writer()
-    writer.publish(numbered(0, 2), None)
-    stalled = sqlite_log.reader("plain", instance="stalled", lease=0.2)
-    stalled.poll(10, 0.0)
-    time.sleep(0.3)
-    assert len(sqlite_log.reader("plain", instance="other", lease=0.2).poll(10, 0.0)) == 2
-
-    with pytest.raises(LogUnavailable, match="another member"):
-        stalled.poll(10, 0.0)
 
 
 def test_a_log_of_the_version_before_goes_on(sqlite_log):

@@ -1,4 +1,4 @@
-"""Numbers on the topic `wide`, and how often each came out on `other`: for the tests on a real broker."""
+"""Numbers on a log: written, read, copied from `wide` to `other`, and how often each came out there."""
 
 import threading
 import time
@@ -12,11 +12,20 @@ BEGINNING = Position(group="own")
 
 
 def read(reader, count, seconds=20.0):
+    """Poll until `count` records have come, and return all that came."""
     records = []
     deadline = time.monotonic() + seconds
     while len(records) < count and time.monotonic() < deadline:
         records += reader.poll(1_000, 0.2)
     return records
+
+
+def numbered(first, last, topic="plain"):
+    return [Outgoing(topic, b"key", b"%d" % number) for number in range(first, last)]
+
+
+def values(records):
+    return [record.value for record in records]
 
 
 def feed(log, count):
