@@ -40,13 +40,15 @@ class Names:
         ids, columns = np.unique(features.ids, return_inverse=True)
         values = features.values.astype(np.float64)
         units = np.rint(values * np.sqrt(values) * _UNITS)
-        self._units = csr_array((units, columns, features.offsets), shape=(len(outputs), len(ids))).T.tocsr()
+        by_feature = csr_array((units, columns, features.offsets), shape=(len(outputs), len(ids))).T.tocsr()
+        self._ends, self._outputs = by_feature.indptr.astype(np.int64), by_feature.indices.astype(np.int64)
+        self._units = by_feature.data
         self._places = np.zeros(1 << bits, np.int32)  # of memory that is only touched where it counts
         self._places[ids] = np.arange(len(ids))
         known = np.zeros(1 << bits, np.bool_)
         known[ids] = True
         self._known = np.packbits(known, bitorder="little")
-        self._whole = np.maximum(np.asarray(self._units.sum(axis=0)), 1.0)
+        self._whole = np.maximum(np.asarray(by_feature.sum(axis=0)), 1.0)
 
     def likeness(self, features: Features) -> Floats:
         """The share (n, K) of each name that each product says: from 0 to 1 for all of it.
@@ -60,10 +62,9 @@ class Names:
         return likeness
 
     def _likeness(self, features: Features) -> Floats:
-        said, units = np.zeros((len(features), len(self._whole))), self._units
+        said = np.zeros((len(features), len(self._whole)))
         _say(
-            features.ids, features.offsets, self._known, self._places,
-            units.indptr.astype(np.int64), units.indices.astype(np.int64), units.data, said,
+            features.ids, features.offsets, self._known, self._places, self._ends, self._outputs, self._units, said
         )  # fmt: skip
         likeness: Floats = (said / self._whole).astype(np.float32)
         return likeness

@@ -162,12 +162,8 @@ def _sum(values: Floats, rows: Rows, offsets: Rows, table: Floats, sums: Floats)
         # Four at a time, in the same order, so that what is summed goes to memory and back less often.
         while at + 4 <= end:
             a, b, c, d = values[at], values[at + 1], values[at + 2], values[at + 3]
-            first, second, third, fourth = (
-                table[rows[at]],
-                table[rows[at + 1]],
-                table[rows[at + 2]],
-                table[rows[at + 3]],
-            )
+            first, second = table[rows[at]], table[rows[at + 1]]
+            third, fourth = table[rows[at + 2]], table[rows[at + 3]]
             for k in range(len(total)):
                 total[k] = (((total[k] + a * first[k]) + b * second[k]) + c * third[k]) + d * fourth[k]
             at += 4

@@ -80,7 +80,8 @@ def queries(decided: Decided) -> Iterator[Outgoing]:
     snapshot, asking, chances = decided.snapshot, decided.asking, decided.judged.chances
     finished = [name for name in snapshot.outputs if name in asking.finished][:MOST_TERMS]
     rows = np.flatnonzero(decided.asked)
-    sought = chances.asked_outputs(decided.draws, len(snapshot.outputs))[rows]
+    least = chances.product[rows, None] if chances.outputs is None else chances.outputs[rows]
+    sought = np.broadcast_to(decided.draws[rows, None] < least, (len(rows), len(snapshot.outputs)))
     # Those that are asked, the most disputed first.
     order = np.argsort(np.where(sought, -decided.judged.disagreement[rows], np.inf), axis=1, kind="stable")
     strongest = order[:, :MOST_TERMS]
