@@ -21,6 +21,7 @@ from consumers.librdkafka import (
 )
 from consumers.offsets import going_on
 from consumers.port import LogRefused, LogUnavailable
+from consumers.succession import succeed
 from models.records import Position, Record
 from producers.connection import Connection
 from producers.librdkafka import CLOSING, Told, end, faults
@@ -86,6 +87,8 @@ class ConfluentReader:
                 self._consumer = Consumer(made_with)
                 places = self._places()
                 if self._member:
+                    if instance is not None:
+                        succeed(connection, group=group, instance=instance, places=places)
                     self._consumer.subscribe(
                         list(self._topics), on_assign=self._given, on_revoke=self._gone, on_lost=self._gone
                     )

@@ -11,6 +11,7 @@ from kafka import ConsumerGroupMetadata, KafkaConsumer, TopicPartition
 from consumers.client import Taken, is_to_join, keep_join, record_of, settings
 from consumers.offsets import going_on
 from consumers.port import LogRefused, LogUnavailable
+from consumers.succession import succeed
 from models.records import Position, Record
 from producers.connection import Connection, Watchdog, abandon, faults, made
 
@@ -78,21 +79,25 @@ class KafkaReader:
         self._consumer: Any = None
         try:
             with faults(f"opening a reader of {', '.join(self._topics)}"):
-                self._watchdog.call(lambda: self._open(made_with), connection.patience * 1.5)
+                places = self._watchdog.call(lambda: self._open(made_with), connection.patience * 1.5)
+                if self._member:
+                    if instance is not None:
+                        succeed(connection, group=group, instance=instance, places=places)
+                    self._join()
             if start is not None:
                 self._go_on(start)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, made_with: dict[str, Any]) -> None:
+    def _open(self, made_with: dict[str, Any]) -> list[tuple[str, int]]:
         self._consumer = made(KafkaConsumer, made_with)
-        if self._member:
-            # Known before joining: the client may miss an update that it asks for while another is under way, and
-            # then shares out no partitions at all for a minute.
-            for topic in self._topics:
-                self._consumer.partitions_for_topic(topic)
-            self._consumer.subscribe(list(self._topics), listener=self._taken)
+        # Known before joining: the client may miss an update that it asks for while another is under way, and
+        # then shares out no partitions at all for a minute.
+        return [(topic, part) for topic in self._topics for part in self._consumer.partitions_for_topic(topic)]
+
+    def _join(self) -> None:
+        self._consumer.subscribe(list(self._topics), listener=self._taken)
 
     def _ask(self, doing: str, function: Any) -> Any:
         if self._consumer is None:

@@ -5,10 +5,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from kafka import KafkaAdminClient
 from kafka.errors import AuthorizationError, TopicAlreadyExistsError
 
-from producers.connection import Connection, Watchdog, faults, made
+from producers.administering import administer
+from producers.connection import Connection
 from producers.port import LogRefused
 from producers.topics import Topic
 
@@ -32,25 +32,11 @@ def provision(
 
     """
     connection.reach()
-    watchdog = Watchdog(f"{connection.client}-admin")
-    try:
-        with faults("looking for topics"):
-            admin = watchdog.call(lambda: _open(connection), connection.patience * 1.5)
-        try:
-            with faults("creating topics"):
-                return watchdog.call(
-                    lambda: _provision(admin, connection, topics, create=create, replication=replication),
-                    connection.patience * 1.5,
-                )
-        finally:
-            watchdog.call(admin.close, 5.0)
-    finally:
-        watchdog.close()
-
-
-def _open(connection: Connection) -> Any:
-    settings = connection.settings() | {"request_timeout_ms": int(connection.patience * 1_000)}
-    return made(KafkaAdminClient, settings)
+    return administer(
+        connection,
+        "creating topics",
+        lambda admin: _provision(admin, connection, topics, create=create, replication=replication),
+    )
 
 
 def _provision(

@@ -2,7 +2,7 @@
 
 import signal
 
-from faults.harm import bar, clear, delete, early, fill, partitions, poison, repeat, truncate
+from faults.harm import bar, clear, delete, early, fill, orphan, partitions, poison, repeat, truncate
 
 CLOCKS = {"on": signal.SIGUSR1, "back": signal.SIGUSR2}  # as `nursery` hears them
 
@@ -70,13 +70,18 @@ def ready(stage, name):
     stage.until(f"{name} to serve", lambda: stage.ready(name) is not None)
 
 
+def scored(stage):
+    """Let the feed rest until all that was sent is scored."""
+    stage.flowing = False
+    stage.until("all that was sent to be scored", lambda: stage.seen["predictions"] >= stage.sent)
+    stage.flowing = True
+
+
 def moved(stage, name):
     """Wait until much more is sent, and all of it scored, though this scorer does nothing: the others have its part."""
     wanted = stage.sent + 60
-    stage.until("the feed to go on", lambda: stage.sent >= wanted)
-    stage.flowing = False
-    stage.until(f"the others to take over from {name}", lambda: stage.seen["predictions"] >= stage.sent)
-    stage.flowing = True
+    stage.until(f"the feed to go on without {name}", lambda: stage.sent >= wanted)
+    scored(stage)
 
 
 def says(stage, name, event):
@@ -102,7 +107,7 @@ def ended(stage, name, *words):
 VERBS = {
     function.__name__: function
     for function in (
-        start, stop, kill, restart, pause, wake, stand, clock, flow, ready, moved, says, doubts, ended,
-        bar, clear, delete, early, fill, partitions, poison, repeat, truncate,
+        start, stop, kill, restart, pause, wake, stand, clock, flow, ready, scored, moved, says, doubts, ended,
+        bar, clear, delete, early, fill, orphan, partitions, poison, repeat, truncate,
     )
 }  # fmt: skip

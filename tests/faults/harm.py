@@ -1,6 +1,7 @@
 """Harm done to the log and to files: verbs of scripts, as in `events`."""
 
 import resource
+import time
 
 from kafka import KafkaAdminClient
 
@@ -66,6 +67,32 @@ def delete(stage, topic):
     """Delete a topic with all that is in it."""
     _admin(stage, lambda admin: admin.delete_topics([stage.named(topic)]))
     stage.reopen()
+
+
+def orphan(stage, name):
+    """Kill it and start it again while partitions that it gave up for a newcomer belong to nobody yet.
+
+    Where that is not seen within 10 s, the moment is any.
+    """
+
+    def cut(admin):
+        deadline = time.monotonic() + 10.0
+        while time.monotonic() < deadline and not _between_rounds(stage, admin):
+            pass
+        stage.kill(name)
+
+    _admin(stage, cut)
+    stage.start(name)
+
+
+def _between_rounds(stage, admin):
+    group, topic = stage.named(stage.settings.kafka.group), stage.named("products")
+    told = admin.describe_groups([group])[group]
+    parts = [
+        part for one in told["members"] for part in (one["member_assignment"] or {}).get("assigned_partitions", ())
+    ]
+    owned = sum(len(part["partitions"]) for part in parts if part["topic"] == topic)
+    return told["group_state"] == "Stable" and owned < stage.settings.log.partitions
 
 
 def _admin(stage, act):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPTS = Path(__file__).with_name("scripts.toml")
-KILLS = ("kill", "restart", "stand")
+KILLS = ("kill", "restart", "stand", "orphan")
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ def test_a_port_that_does_not_speak_kafka_is_given_up_in_time(client, unused_por
         client.reader(connection, topics=["products"], group="g")
     with pytest.raises(LogUnavailable, match="opening the writer"):
         client.writer(connection, name="name", topics=topics())
-    with pytest.raises(LogUnavailable, match="looking for topics"):
+    with pytest.raises(LogUnavailable, match="creating topics"):
         provision(connection, topics())
     assert time.monotonic() - begun < 8
     await_threads(threads)
