@@ -1,5 +1,6 @@
 """The Kafka client as we use it: its settings, its news of the group, its records as ours."""
 
+import math
 from typing import Any
 
 from kafka import TopicPartition
@@ -65,6 +66,15 @@ def keep_join(consumer: Any) -> None:
     coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way in
     if coordinator._join_task is not None and not isinstance(coordinator._join_task, _Kept):  # noqa: SLF001
         coordinator._join_task = _Kept(coordinator._join_task)  # noqa: SLF001
+
+
+def wait_wholly(consumer: Any) -> None:
+    """Let a poll wait for as long as it is told; kafka-python 3.0.12 spins in it while a heartbeat is not answered.
+
+    Of each of a thousand turns a second it keeps 10 kB until the fetch under way is over, when a broker stands still.
+    Heartbeats need no poll: they are sent on the client's own thread.
+    """
+    consumer._coordinator.time_to_next_poll = lambda: math.inf  # noqa: SLF001 - there is no other way in
 
 
 def is_to_join(consumer: Any) -> bool:

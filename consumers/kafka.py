@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kafka import ConsumerGroupMetadata, KafkaConsumer, TopicPartition
 
-from consumers.client import Taken, is_to_join, keep_join, record_of, settings
+from consumers.client import Taken, is_to_join, keep_join, record_of, settings, wait_wholly
 from consumers.offsets import going_on
 from consumers.port import LogRefused, LogUnavailable
 from consumers.succession import succeed
@@ -92,6 +92,7 @@ class KafkaReader:
 
     def _open(self, made_with: dict[str, Any]) -> list[tuple[str, int]]:
         self._consumer = made(KafkaConsumer, made_with)
+        wait_wholly(self._consumer)
         # Known before joining: the client may miss an update that it asks for while another is under way, and
         # then shares out no partitions at all for a minute.
         return [(topic, part) for topic in self._topics for part in self._consumer.partitions_for_topic(topic)]

@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import resource
 import signal
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +86,26 @@ def test_a_frozen_broker_fails_the_publish_in_time_and_nothing_is_lost(frail_bro
     ended.set()
     thread.join(20)
     assert echoed(log, 60) == Counter(range(60))
+
+
+def test_a_member_that_waits_for_a_frozen_broker_keeps_its_size(frail_broker, open_kafka_log):
+    log = open_kafka_log(frail_broker.servers, patience=30.0)
+    feed(log, 60)
+    reader = log.reader("wide", instance="worker")
+    read(reader, 60)
+    before = resident()
+    os.kill(frail_broker.pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 10  # the first heartbeat without an answer is sent after 1.5 s
+    with contextlib.suppress(LogUnavailable):  # some client says so before it is over
+        while time.monotonic() < deadline:
+            reader.poll(10, 0.05)
+    grown = resident() - before
+    os.kill(frail_broker.pid, signal.SIGCONT)
+    assert grown < 25e6
+
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_a_broker_that_dies_and_comes_back_loses_and_repeats_nothing(frail_broker, open_kafka_log):
