@@ -19,10 +19,12 @@ import gc
 import json
 import os
 import platform
+import signal
+import sys
 import tempfile
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,12 +120,14 @@ def spread(waits: list[float]) -> dict[str, float]:
 def main() -> None:
     given, console = options(), Console(width=160)
     given.log = "kafka" if given.kafka else "sqlite"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
     gc.disable()  # its pauses would be taken for the service's
-    with tempfile.TemporaryDirectory(prefix="askance-latency-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="askance-latency-") as temporary, ExitStack() as stack:
         given.outputs = write_feed(Path(temporary) / "shop.jsonl.gz", 2_000, seed=0)
         if given.roles == "split":
             given.set = ["asking.seed=0123456789abcdef0123456789abcdef", *given.set]
         run = Run(given, Path(temporary))
+        stack.callback(run.leave_none)
         own = run.settings
         if given.kafka:
             own = own.model_copy(update={"kafka": own.kafka.model_copy(update={"client": "confluent"})})

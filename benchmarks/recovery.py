@@ -15,7 +15,9 @@ import json
 import os
 import platform
 import random
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -166,6 +168,7 @@ def kills(run: Run, given: argparse.Namespace, later: Path, console: Console) ->
 
 def main() -> None:
     given, console = options(), Console()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
     given.share = 1.0  # every product is asked about
     given.set = ["asking.policy=random", "asking.seed=recovery", *given.set]
     if given.folder:

@@ -23,7 +23,7 @@ PAUSE: Final = 0.1
 def succeed(connection: Connection, *, group: str, instance: str, places: Iterable[tuple[str, int]]) -> None:
     """End the membership that this `instance` left behind, unless all `places` (topic, partition) have an owner.
 
-    To be called before joining: the group then takes the newcomer for one, and shares everything out.
+    To be called before joining: to the group the newcomer then is a new member, and it shares everything out.
 
     Raises:
         LogRefused: the cluster refuses it.

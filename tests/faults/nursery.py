@@ -75,8 +75,11 @@ def _jump(seconds):
 
 
 def _stand_at(number, client):
-    """Stop this process, or its own that writes, when all of a transaction is sent but the word that it is to count."""
-    from producers import confluent, kafka
+    """Stop this process, or its own that writes, when all of a transaction is sent but the word that it is to count.
+
+    Once: whatever it opens afterwards is not harmed.
+    """
+    from producers import apart, confluent, kafka
 
     adapter, name = (confluent, "Producer") if client == "confluent" else (kafka, "KafkaProducer")
     calls = iter(range(1, sys.maxsize))
@@ -90,3 +93,11 @@ def _stand_at(number, client):
     setattr(adapter, name, Standing)
     sys.path.insert(0, str(HARM))
     os.environ["HARM"] = f"before commit_transaction {number} SIGSTOP"
+    started = apart._started
+
+    def start(theirs):
+        process = started(theirs)
+        os.environ.pop("HARM", None)
+        return process
+
+    apart._started = start

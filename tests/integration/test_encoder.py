@@ -56,6 +56,7 @@ def serve(settings, turns):
         service.learning.ledger.close()
 
 
+@pytest.mark.slow
 def test_a_service_with_an_encoder_comes_back_the_same_from_its_checkpoint_and_from_the_ledger_alone(settings):
     serve(settings, 3)
     live, version, (encoded, found) = serve(settings, 40)

@@ -142,6 +142,7 @@ print("left:", list(Path({folder!r}).iterdir()))
 """
 
 
+@pytest.mark.slow
 def test_no_room_leaves_no_half_checkpoint(tmp_path):
     script = FULL.format(path=sys.path, folder=str(tmp_path / "checkpoints"))
 
@@ -163,6 +164,7 @@ assert "models" not in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_a_checkpoint_needs_none_of_our_classes(desk, tmp_path):
     teach(desk, 0, 2)
     path = keep(desk)

@@ -44,6 +44,7 @@ def test_what_is_loaded_when_serving_begins_is_not_looked_through_for_garbage_ag
     assert kept > 10_000
 
 
+@pytest.mark.slow
 def test_the_script_lists_every_command():
     status, text = script("--help")
 
@@ -187,6 +188,7 @@ def test_a_file_that_cannot_be_written_is_a_failure_in_words(askance):
     assert (status, "no/where/new.jsonl.gz" in text, "Traceback" in text) == (1, True, False)
 
 
+@pytest.mark.slow
 def test_no_outputs_are_misuse_that_names_the_setting(tmp_path):
     status, text = script("run", "--data-dir", tmp_path / "data")
 

@@ -61,6 +61,7 @@ def test_what_cannot_be_compiled_says_so():
         compiled("i8")(lambda value: unknown_name + value)  # noqa: F821
 
 
+@pytest.mark.slow
 def test_a_process_that_can_keep_nothing_starts_and_says_the_same():
     """As in a container whose file system cannot be written to."""
     program = (

@@ -86,6 +86,7 @@ def test_a_device_that_is_not_there_is_said_by_name(device):
         SentenceEncoder(FOLDER, device)
 
 
+@pytest.mark.slow
 def test_without_the_extra_it_is_said_what_to_install():
     program = (
         "import sys; sys.modules['sentence_transformers'] = None\n"

@@ -197,6 +197,7 @@ print("failures:", registry.get_sample_value("askance_checkpoint_failures_total"
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_waited_out(tmp_path):
     script = FULL.format(path=sys.path, folder=str(tmp_path / "data"))
 

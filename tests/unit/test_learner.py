@@ -68,6 +68,7 @@ def test_the_state_holds_no_more_rows_than_were_touched():
     assert learner.state()["linear/weights"].shape == (touched, 3)
 
 
+@pytest.mark.slow
 def test_memory_and_tables_are_bounded_where_outputs_are_many():
     outputs = [f"o{k}" for k in range(20_000)]
     learner = Learner(outputs, LearnerSettings(table_megabytes=64, memory_megabytes=64, batch=2), seed=1)

@@ -124,6 +124,7 @@ except LedgerUnusable as error:
 """
 
 
+@pytest.mark.slow
 def test_a_folder_without_write_access_is_said(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
@@ -164,6 +165,7 @@ print("kept:", [record.key for record in ledger.outbox()])
 """
 
 
+@pytest.mark.slow
 def test_no_room_leaves_the_ledger_as_it_was(tmp_path):
     said = scripted(FULL, tmp_path / "data")
 

@@ -67,6 +67,7 @@ class Slow:
         self.consumer.close()
 
 
+@pytest.mark.slow
 def test_answers_in_time_count_though_the_service_was_away_when_the_time_ran_out(tmp_path):
     shop = Shop(tmp_path / "data", **{"asking.expires_days": 3.0 / 86_400})
     shop.serve(turns=15)

@@ -172,6 +172,7 @@ def test_another_log_under_the_same_ledger_is_refused(shop):
         shop.serve()
 
 
+@pytest.mark.slow
 def test_a_restart_in_another_process_is_bit_identical(shop):
     shop.label()
     live = shop.serve()
