@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -12,6 +12,7 @@ from consumers.librdkafka import (
     END,
     NEWS,
     Place,
+    Share,
     asked_offsets,
     generation_of,
     offsets_of,
@@ -19,15 +20,12 @@ from consumers.librdkafka import (
     records_of,
     settings,
 )
-from consumers.offsets import going_on
+from consumers.offsets import IDLE, going_on
 from consumers.port import LogRefused, LogUnavailable
 from consumers.succession import succeed
 from models.records import Position, Record
 from producers.connection import Connection
 from producers.librdkafka import CLOSING, Told, end, faults
-
-IDLE: Final = 30.0
-"""After so many seconds without a record the brokers are asked whether there really is none."""
 
 T = TypeVar("T")
 
@@ -65,10 +63,7 @@ class ConfluentReader:
         self._group = group
         self._member = start is None
         self._membership: bytes | None = None
-        # What the group gave and took since the last poll; told by the client while a poll waits.
-        self._given_in = -1  # the generation of the group
-        self._new: set[Place] = set()
-        self._taken: list[Place] = []
+        self._share = Share()
         self._next: dict[Place, int] = {}
         self._epochs: dict[Place, int] = {}
         self._unclaimed: set[Place] = set()  # polled since the last `position`
@@ -89,9 +84,8 @@ class ConfluentReader:
                 if self._member:
                     if instance is not None:
                         succeed(connection, group=group, instance=instance, places=places)
-                    self._consumer.subscribe(
-                        list(self._topics), on_assign=self._given, on_revoke=self._gone, on_lost=self._gone
-                    )
+                    gives, takes = self._share.gives, self._share.takes
+                    self._consumer.subscribe(list(self._topics), on_assign=gives, on_revoke=takes, on_lost=takes)
             if start is not None:
                 self._go_on(start, places)
         except BaseException:
@@ -103,27 +97,17 @@ class ConfluentReader:
         patience = self._connection.patience
         return [place for name in self._topics for place in places_of(self._consumer.list_topics(name, patience), name)]
 
-    def _given(self, consumer: Any, places: list[TopicPartition]) -> None:
-        self._given_in = generation_of(consumer.consumer_group_metadata())
-        self._new |= {(place.topic, place.partition) for place in places}
-
-    def _gone(self, _: Any, places: list[TopicPartition]) -> None:
-        for place in ((place.topic, place.partition) for place in places):
-            self._taken.append(place)
-            self._new.discard(place)
-            self._next.pop(place, None)
-
     def _offsets(self, places: Sequence[Place], when: int) -> dict[Place, int]:
         """Ask the brokers where partitions begin or end."""
         return asked_offsets(self._consumer, places, when, patience=self._connection.patience)
 
     def _stand(self) -> None:
         """Stand where the group stands in what it gave, or at the beginning."""
-        if self._new:
-            past = self._past(self._new)
+        if self._share.new:
+            past = self._past(self._share.new)
             unread = [place for place, at in past.items() if at < 0]
             self._next |= past | self._offsets(unread, BEGINNING)
-            self._new.clear()
+            self._share.new.clear()
 
     def _past(self, places: Iterable[Place]) -> dict[Place, int]:
         asked = [TopicPartition(*place) for place in places]
@@ -146,7 +130,8 @@ class ConfluentReader:
         messages = self._fetched(limit, time.monotonic() + timeout)
         if self._member:
             self._note_membership()
-            taken, self._taken = set(self._taken), []
+            taken, self._share.taken = set(self._share.taken), []
+            self._next = {place: at for place, at in self._next.items() if place not in taken}
             if taken & self._unclaimed:
                 raise RuntimeError("partitions went to another member between polling and publishing")
             if messages and self._membership is None:
@@ -175,9 +160,9 @@ class ConfluentReader:
                 return messages
 
     def _consumed(self, messages: list[Any], count: int, seconds: float) -> list[Any]:
-        before = len(self._taken)
+        before = len(self._share.taken)
         more = self._consumer.consume(count, seconds)
-        if gone := set(self._taken[before:]):  # the client forgets what it holds itself, not what we hold
+        if gone := set(self._share.taken[before:]):  # the client forgets what it holds itself, not what we hold
             messages = [m for m in messages if (m.topic(), m.partition()) not in gone]
         for message in more:
             error = message.error()
@@ -259,7 +244,7 @@ class ConfluentReader:
         deadline = time.monotonic() + CLOSING / 2
         while self._member and time.monotonic() < deadline:
             generation = generation_of(consumer.consumer_group_metadata())
-            if generation >= 0 and generation == self._given_in:
+            if generation >= 0 and generation == self._share.generation:
                 break
             consumer.consume(1, 0.02)
         consumer.close()

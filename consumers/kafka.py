@@ -9,7 +9,7 @@ from typing import Any, Final
 from kafka import ConsumerGroupMetadata, KafkaConsumer, TopicPartition
 
 from consumers.client import Taken, is_to_join, keep_join, record_of, settings, wait_wholly
-from consumers.offsets import going_on
+from consumers.offsets import IDLE, going_on
 from consumers.port import LogRefused, LogUnavailable
 from consumers.succession import succeed
 from models.records import Position, Record
@@ -17,9 +17,6 @@ from producers.connection import Connection, Watchdog, abandon, faults, made
 
 CLOSING: Final = 3.0
 """Seconds that a client gets to leave in peace."""
-
-IDLE: Final = 30.0
-"""After so many seconds without a record the brokers are asked whether there really is none."""
 
 
 class KafkaReader:

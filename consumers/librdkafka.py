@@ -29,6 +29,26 @@ FORM: Final = b"CGMDv2:"  # how the client begins to tell a membership; the gene
 Place = tuple[str, int]  # topic, with the prefix, and partition
 
 
+class Share:
+    """What the group gave and took; told by the client while a poll waits."""
+
+    def __init__(self) -> None:
+        self.generation = -1  # of the group, when it last gave
+        self.new: set[Place] = set()  # given, and not stood in yet
+        self.taken: list[Place] = []  # since the last poll
+
+    def gives(self, consumer: Any, places: Sequence[TopicPartition]) -> None:
+        """To be called when partitions are assigned."""
+        self.generation = generation_of(consumer.consumer_group_metadata())
+        self.new |= {(place.topic, place.partition) for place in places}
+
+    def takes(self, _: Any, places: Sequence[TopicPartition]) -> None:
+        """To be called when partitions are revoked or lost."""
+        for place in ((place.topic, place.partition) for place in places):
+            self.taken.append(place)
+            self.new.discard(place)
+
+
 def settings(
     connection: Connection, *, group: str, instance: str | None, session: float, max_interval: float, idle: float
 ) -> dict[str, Any]:

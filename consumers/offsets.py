@@ -1,6 +1,11 @@
-"""Where reading of a partition of Kafka goes on, whichever client reads it."""
+"""Where reading of a partition of Kafka goes on, and when that is doubted, whichever client reads it."""
+
+from typing import Final
 
 from consumers.port import LogRefused
+
+IDLE: Final = 30.0
+"""After so many seconds without a record a reader asks the brokers whether there really is none."""
 
 
 def going_on(topic: str, partition: int, *, at: int, first: int, end: int) -> int:
