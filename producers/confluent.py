@@ -7,7 +7,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from models.records import Outgoing, Position
-from producers.connection import Connection
+from producers.connection import Connection, Watchdog
 from producers.librdkafka import Told, end, faults, said, settings
 from producers.port import DeliveryFailed, Fenced, LogRefused, LogUnavailable
 from producers.provision import MAX_BATCH
@@ -15,6 +15,9 @@ from producers.topics import MAX_RECORD, Topic, check
 
 WAITING_KILOBYTES: Final = 65_536
 """Most that one writer holds of what it has not sent."""
+
+GRACE: Final = 1.0
+"""Seconds that a call may take beyond the limit it was given."""
 
 FENCED: Final = frozenset(
     (
@@ -76,6 +79,7 @@ class ConfluentWriter:
             "error_cb": self._told,
         }
         connection.reach()
+        self._watchdog = Watchdog(f"{connection.client}-offsets")
         try:
             with faults(f"opening the writer {name!r}", self._told):
                 self._producer = Producer(made_with)
@@ -122,8 +126,16 @@ class ConfluentWriter:
         if waiting:
             raise DeliveryFailed(f"no answer within {self._connection.patience:g} s for {waiting} records{self._told}")
         if offsets:
-            producer.send_offsets_to_transaction(offsets, metadata, max(0.001, deadline - time.monotonic()))
+            self._send_offsets(offsets, metadata, max(0.001, deadline - time.monotonic()))
         producer.commit_transaction(max(0.001, deadline - time.monotonic()))
+
+    def _send_offsets(self, offsets: list[TopicPartition], metadata: Any, limit: float) -> None:
+        """Send them; once the group's coordinator was away librdkafka may forget the limit (its issue 5456)."""
+        send = self._producer.send_offsets_to_transaction
+        try:
+            self._watchdog.call(lambda: send(offsets, metadata, limit), limit + GRACE)
+        except TimeoutError:
+            raise DeliveryFailed(f"no answer within {limit + GRACE:.1f} s for the offsets{self._told}") from None
 
     def _send(self, records: Sequence[Outgoing], deadline: float) -> None:
         produce, names = self._producer.produce, {topic: self._connection.prefix + topic for topic in self._topics}
@@ -174,6 +186,7 @@ class ConfluentWriter:
         self._broken = self._broken or "it is closed"
         if self._producer is not None:
             end(f"{self._connection.client}-writer", self._drop)
+        self._watchdog.close()
 
     def _drop(self) -> None:
         # After a failure there is nothing worth waiting for; the next writer of this name ends the transaction.
