@@ -1,27 +1,8 @@
 """What the embedded log forgets, and when."""
 
 from models.records import Outgoing
-from producers.sqlite import SqliteWriter
-from producers.sqlite_file import FILE
-from producers.topics import Topic
-from shared.numbered import BEGINNING, numbered, values
-
-
-def everything(log, *topics):
-    return values(log.reader(*topics, start=BEGINNING).poll(1_000_000, 0))
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
-def writer_of(path, **topic):
-    clock = Clock()
-    return SqliteWriter(path / FILE, topics={"plain": Topic(name="plain", **topic)}, clock=clock), clock
+from shared.embedded import everything, writer_of
+from shared.numbered import BEGINNING, numbered
 
 
 def test_age_is_forgotten_bit_by_bit(tmp_path, sqlite_log):

@@ -1,10 +1,11 @@
-"""Small queries and labels, a ledger and a learner to join them."""
+"""Small queries and labels, a ledger and a learner to join them; metrics of their own registry."""
 
 import itertools
 import time
 from types import SimpleNamespace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from models.coding import encode
 from models.learner import Learner
@@ -13,6 +14,7 @@ from models.messages import Because, Label, Product, Query
 from models.records import Position, Record
 from service.learn import learn
 from service.ledger import Ledger
+from service.metrics import Metrics
 
 OUTPUTS = ("red", "shoe", "rare")
 SMALL = LearnerSettings(bits=12, width=8, sketch=8, hidden=16, members=2, memory=200, batch=16, rehearsals=2)
@@ -84,3 +86,13 @@ def new_desk(tmp_path):
     yield make
     for desk in desks:
         desk.ledger.close()
+
+
+@pytest.fixture
+def registry():
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def metrics(registry):
+    return Metrics(registry, ["category:shoes", "category:bags"], version="1.2.3")

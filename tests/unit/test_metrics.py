@@ -50,16 +50,6 @@ def learnt(**changed):
     return Learnt(**(values | changed))
 
 
-@pytest.fixture
-def registry():
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def metrics(registry):
-    return Metrics(registry, ["category:shoes", "category:bags"], version="1.2.3")
-
-
 def test_a_scored_batch_is_counted(registry, metrics):
     metrics.scored(scored())
     value = registry.get_sample_value

@@ -4,23 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.metrics import Metrics
 from service.series import SERIES, STAGES
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
-
-
-@pytest.fixture
-def registry():
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def metrics(registry):
-    return Metrics(registry, ["category:shoes", "category:bags"], version="1.2.3")
 
 
 def test_every_series_of_the_table_is_exposed_and_no_other(registry, metrics):
