@@ -19,7 +19,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(900),
     pytest.mark.usefixtures("one_thread", "tidy"),
-    pytest.mark.filterwarnings("ignore:unclosed .*socket:ResourceWarning"),
 ]
 
 

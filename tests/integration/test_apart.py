@@ -20,7 +20,6 @@ from shared.clients import client_named
 pytestmark = [
     pytest.mark.kafka,
     pytest.mark.usefixtures("tidy"),
-    pytest.mark.filterwarnings("ignore:unclosed .*socket:ResourceWarning"),
 ]
 
 ONE = [Outgoing("plain", b"k", b"v")]

@@ -22,7 +22,6 @@ from shared.numbered import BEGINNING, await_echo, echoed, feed, read, start
 pytestmark = [
     pytest.mark.kafka,
     pytest.mark.usefixtures("tidy"),
-    pytest.mark.filterwarnings("ignore:unclosed .*socket:ResourceWarning"),
 ]
 
 

@@ -158,7 +158,6 @@ def town(request, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.filterwarnings("ignore:unclosed .*socket:ResourceWarning")
 def test_scorers_and_learner_apart_lose_nothing_and_end_up_with_one_model(town):
     town.feed(100)
     town.learn()

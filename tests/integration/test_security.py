@@ -14,7 +14,6 @@ from producers.topics import Topic
 pytestmark = [
     pytest.mark.kafka,
     pytest.mark.usefixtures("tidy"),
-    pytest.mark.filterwarnings("ignore:unclosed .*socket:ResourceWarning"),
 ]
 
 TOPICS = {"plain": Topic(name="plain")}

@@ -11,7 +11,6 @@ from shared.numbered import feed
 pytestmark = [
     pytest.mark.kafka,
     pytest.mark.usefixtures("tidy"),
-    pytest.mark.filterwarnings("ignore:unclosed .*socket:ResourceWarning"),
 ]
 
 LONG = 45.0  # seconds of a session: none ends within these tests

@@ -18,7 +18,6 @@ from shared.numbered import BEGINNING, read
 pytestmark = [
     pytest.mark.kafka,
     pytest.mark.usefixtures("tidy"),
-    pytest.mark.filterwarnings("ignore:unclosed .*socket:ResourceWarning"),
 ]
 
 

@@ -111,7 +111,7 @@ class KafkaLog:
 
 
 def collect():
-    """Collect the sockets that the client leaves behind when a connection was refused; they are no test's failure."""
+    """Collect the sockets that the client leaves behind, which are no failure of a test without Kafka."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
