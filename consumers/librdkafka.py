@@ -18,8 +18,10 @@ FETCHED_KILOBYTES: Final = 32_768
 BEGINNING: Final = -2  # as a time, in a question for offsets
 END: Final = -1
 
-MOVING: Final = frozenset((KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE))
-"""What a partition is told to be while its leader is chosen."""
+MOVING: Final = frozenset(
+    (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError._UNKNOWN_PARTITION)  # noqa: SLF001
+)
+"""What a partition that there is is told to be while its leader is chosen; the last by the client itself."""
 
 NEWS: Final = frozenset((KafkaError._PARTITION_EOF, KafkaError._MAX_POLL_EXCEEDED))  # noqa: SLF001 - public all the same
 """What the client tells in place of a record and goes on by itself after."""

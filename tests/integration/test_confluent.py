@@ -9,9 +9,25 @@ from models.records import Outgoing, Position
 from producers.port import DeliveryFailed
 from shared.clients import client_named
 from shared.logs import KafkaLog
-from shared.numbered import BEGINNING, read
+from shared.numbered import BEGINNING, numbered, read
 
 pytestmark = pytest.mark.kafka
+
+
+class Forgetful:
+    """A client that does not know a partition for some questions, as librdkafka at times on a broker just started."""
+
+    def __init__(self, consumer, questions):
+        self._consumer = consumer
+        self.left = questions
+
+    def offsets_for_times(self, *arguments):
+        from confluent_kafka import KafkaError, KafkaException
+
+        if self.left:
+            self.left -= 1
+            raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
+        return self._consumer.offsets_for_times(*arguments)
 
 
 class Deaf:
@@ -43,4 +59,24 @@ def test_a_call_that_never_returns_is_given_up_and_the_next_writer_goes_on(broke
         assert [record.value for record in read(log.reader("other", start=BEGINNING), 1)] == [b"next"]
     finally:
         deaf.heard.set()
+        log.close()
+
+
+@pytest.mark.parametrize(("questions", "known"), [(3, True), (10_000, False)])
+def test_offsets_of_a_partition_that_the_client_does_not_know_yet_are_asked_for_again(broker, questions, known):
+    log = KafkaLog(broker, client_named("confluent"))
+    log.writer().publish(numbered(0, 2), None)
+    reader = log.reader("plain", start=BEGINNING)
+    forgetful = Forgetful(reader._consumer, questions)
+    from consumers.librdkafka import END, asked_offsets
+
+    place = (log.connection.prefix + "plain", 0)
+    try:
+        if known:
+            assert asked_offsets(forgetful, [place], END, patience=5.0)[place] >= 2
+        else:
+            with pytest.raises(Exception, match="Unknown partition"):
+                asked_offsets(forgetful, [place], END, patience=0.3)
+            assert forgetful.left > questions - 10
+    finally:
         log.close()
