@@ -14,6 +14,7 @@ Wall time, with the broker beside it on the same cores; shown are medians over r
 """
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -67,7 +68,7 @@ def main() -> None:
     parser.add_argument("--kafka", required=True, help="a broker: `make kafka`")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--products", type=int, default=40_000)
+    parser.add_argument("--products", type=int, default=80_000)
     parser.add_argument("--batch", type=int, default=2_000)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
@@ -89,6 +90,8 @@ def measured(size: int, given: argparse.Namespace) -> list[dict[str, Any]]:
     prefix = f"throughput-{uuid.uuid4().hex[:8]}."
     ways = {name: settings_of(given, name, prefix) for name in given.ways}
     fill(next(iter(ways.values())), arriving)
+    gc.collect()
+    gc.freeze()  # as the service does when it begins to serve
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     for number in range(given.rounds):
         model = alone(served, arriving, given.batch)
