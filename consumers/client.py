@@ -61,10 +61,14 @@ class _Kept:
 def keep_join(consumer: Any) -> None:
     """Let a join that ends between two polls count; kafka-python 3.0.12 throws its result away.
 
-    It then joins again, and so do all other members: where members poll in turn, nobody ever reads again.
+    It then joins again, and so do all other members: where members poll in turn, nobody ever reads again. Or it never
+    looks at the result: a leader that joins since there are more partitions has no reason left once it shared them out.
     """
     coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way in
-    if coordinator._join_task is not None and not isinstance(coordinator._join_task, _Kept):  # noqa: SLF001
+    if coordinator._join_task is None:  # noqa: SLF001
+        return
+    coordinator.rejoin_needed = True
+    if not isinstance(coordinator._join_task, _Kept):  # noqa: SLF001
         coordinator._join_task = _Kept(coordinator._join_task)  # noqa: SLF001
 
 
@@ -79,7 +83,8 @@ def wait_wholly(consumer: Any) -> None:
 
 def is_to_join(consumer: Any) -> bool:
     """Whether the next poll moves on to the group's next generation, which takes nothing published by the last."""
-    return bool(consumer._coordinator.need_rejoin())  # noqa: SLF001 - there is no other way to know
+    coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way to know
+    return coordinator._join_task is not None or bool(coordinator.need_rejoin())  # noqa: SLF001
 
 
 def record_of(topic: str, record: Any) -> Record:

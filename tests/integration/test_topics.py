@@ -1,6 +1,7 @@
 """Topics on a real broker: made as stated, refused by name, read on when partitions are added."""
 
 import contextlib
+import time
 import uuid
 from dataclasses import replace
 
@@ -72,6 +73,25 @@ def test_partitions_added_later_are_read_by_a_reader_of_its_own_offsets(kafka_lo
     writer.publish([Outgoing("plain", b"k", b"new", 1)], None)
     writer.close()
     assert [r.partition for r in read(reader, 1, 30)] == [1]
+
+
+def test_partitions_added_later_go_to_a_member_that_waits_for_nothing(kafka_log):
+    from kafka import KafkaAdminClient
+
+    member = kafka_log.reader("plain", instance="only", idle=0.5)
+    assert _shared_out(member, 1)
+    with KafkaAdminClient(bootstrap_servers=kafka_log.connection.servers) as admin:
+        admin.create_partitions({kafka_log.connection.prefix + "plain": 2})
+    assert _shared_out(member, 2)
+
+
+def _shared_out(member, count, seconds=20.0):
+    """Whether so many partitions are the member's in time; what its group does takes longer than one of its polls."""
+    deadline = time.monotonic() + seconds
+    while len(member.position().offsets) < count and time.monotonic() < deadline:
+        member.poll(1, 0.001)
+        time.sleep(0.01)
+    return len(member.position().offsets) == count
 
 
 @pytest.mark.parametrize("client", ["kafka-python", "confluent"])
