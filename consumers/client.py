@@ -1,6 +1,8 @@
 """The Kafka client as we use it: its settings, its news of the group, its records as ours."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kafka import TopicPartition
@@ -79,6 +81,17 @@ def wait_wholly(consumer: Any) -> None:
     Heartbeats need no poll: they are sent on the client's own thread.
     """
     consumer._coordinator.time_to_next_poll = lambda: math.inf  # noqa: SLF001 - there is no other way in
+
+
+@contextmanager
+def staying(consumer: Any) -> Iterator[None]:
+    """Let polls move on to no other generation, though the group may want to since it was asked."""
+    coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way in
+    coordinator.need_rejoin = lambda: False
+    try:
+        yield
+    finally:
+        del coordinator.need_rejoin
 
 
 def is_to_join(consumer: Any) -> bool:

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from types import MappingProxyType
 from typing import Any, Final
 
 from kafka import ConsumerGroupMetadata, KafkaConsumer, TopicPartition
 
-from consumers.client import Taken, is_to_join, keep_join, record_of, settings, wait_wholly
+from consumers.client import Taken, is_to_join, keep_join, record_of, settings, staying, wait_wholly
 from consumers.offsets import IDLE, going_on
 from consumers.port import LogRefused, LogUnavailable
 from consumers.succession import succeed
@@ -125,7 +125,8 @@ class KafkaReader:
             if handed_out and is_to_join(self._consumer):
                 return {}  # what is published past that position still counts; the next poll joins
             keep_join(self._consumer)
-        batch: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=timeout, max_records=limit)
+        with staying(self._consumer) if handed_out else nullcontext():
+            batch: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=timeout, max_records=limit)
         if self._member:
             # Taken at once: later it may be of a membership that did not see these records.
             before, self._membership = self._membership, self._consumer.group_metadata()

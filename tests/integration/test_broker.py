@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from consumers.client import is_to_join
 from consumers.kafka import KafkaReader
 from consumers.port import LogUnavailable
 from models.records import Outgoing, Position
@@ -103,7 +104,8 @@ def test_a_member_begins_anew_where_others_have_read_on_while_it_was_away(kafka_
         poll_in_turns(reader, other, seconds=60)
 
 
-def test_a_publish_under_way_counts_while_members_come_and_the_next_poll_is_made(kafka_log):
+@pytest.mark.parametrize("asked", ["in time", "too early"])
+def test_a_publish_under_way_counts_while_members_come_and_the_next_poll_is_made(kafka_log, monkeypatch, asked):
     feed(kafka_log, 900)
     reader, writer = kafka_log.reader("wide", group="g"), kafka_log.writer()
     if not isinstance(reader, KafkaReader):
@@ -111,6 +113,9 @@ def test_a_publish_under_way_counts_while_members_come_and_the_next_poll_is_made
     while not reader.poll(1, 0.5):
         pass
     reader.position()
+    if asked == "too early":  # the group may want to move right after it was asked
+        told = [False]
+        monkeypatch.setattr("consumers.kafka.is_to_join", lambda client: told.append(is_to_join(client)) or told.pop(0))
     ended = threading.Event()
     other = threading.Thread(target=lambda: poll_until(kafka_log.reader("wide", group="g"), ended), daemon=True)
     other.start()
