@@ -14,7 +14,6 @@ Wall time, with the broker beside it on the same cores; shown are medians over r
 """
 
 import argparse
-import gc
 import json
 import logging
 import os
@@ -42,6 +41,7 @@ from models.records import Outgoing, Record
 from models.shipping import Orders
 from producers.port import DeliveryFailed
 from service.assembly import Clients, clients
+from service.cli import settled
 from service.encoders import Encoders
 from service.halves import ahead_of, scoring_half
 from service.metrics import Metrics
@@ -90,8 +90,7 @@ def measured(size: int, given: argparse.Namespace) -> list[dict[str, Any]]:
     prefix = f"throughput-{uuid.uuid4().hex[:8]}."
     ways = {name: settings_of(given, name, prefix) for name in given.ways}
     fill(next(iter(ways.values())), arriving)
-    gc.collect()
-    gc.freeze()  # as the service does when it begins to serve
+    settled()
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     for number in range(given.rounds):
         model = alone(served, arriving, given.batch)

@@ -96,8 +96,7 @@ def staying(consumer: Any) -> Iterator[None]:
 
 def is_to_join(consumer: Any) -> bool:
     """Whether the next poll moves on to the group's next generation, which takes nothing published by the last."""
-    coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way to know
-    return coordinator._join_task is not None or bool(coordinator.need_rejoin())  # noqa: SLF001
+    return bool(consumer._coordinator.need_rejoin())  # noqa: SLF001 - there is no other way to know
 
 
 def record_of(topic: str, record: Any) -> Record:

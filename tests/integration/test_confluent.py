@@ -68,6 +68,8 @@ def test_offsets_of_a_partition_that_the_client_does_not_know_yet_are_asked_for_
     log.writer().publish(numbered(0, 2), None)
     reader = log.reader("plain", start=BEGINNING)
     forgetful = Forgetful(reader._consumer, questions)
+    from confluent_kafka import KafkaException
+
     from consumers.librdkafka import END, asked_offsets
 
     place = (log.connection.prefix + "plain", 0)
@@ -75,7 +77,7 @@ def test_offsets_of_a_partition_that_the_client_does_not_know_yet_are_asked_for_
         if known:
             assert asked_offsets(forgetful, [place], END, patience=5.0)[place] >= 2
         else:
-            with pytest.raises(Exception, match="Unknown partition"):
+            with pytest.raises(KafkaException, match="Unknown partition"):
                 asked_offsets(forgetful, [place], END, patience=0.3)
             assert forgetful.left > questions - 10
     finally:
