@@ -19,9 +19,19 @@ BEGINNING: Final = -2  # as a time, in a question for offsets
 END: Final = -1
 
 MOVING: Final = frozenset(
-    (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError._UNKNOWN_PARTITION)  # noqa: SLF001
+    (
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.KAFKA_STORAGE_ERROR,
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - public all the same
+    )
 )
-"""What a partition that there is is told to be while its leader is chosen; the last by the client itself."""
+"""What a partition that there is is told to be while its leader is chosen: what Kafka's own client asks again for,
+but for topics that there are not, and what librdkafka says by itself."""
 
 NEWS: Final = frozenset((KafkaError._PARTITION_EOF, KafkaError._MAX_POLL_EXCEEDED))  # noqa: SLF001 - public all the same
 """What the client tells in place of a record and goes on by itself after."""

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,20 +15,23 @@ from shared.numbered import BEGINNING, numbered, read
 pytestmark = pytest.mark.kafka
 
 
-class Forgetful:
-    """A client that does not know a partition for some questions, as librdkafka at times on a broker just started."""
+class Electing:
+    """A client that gets no offsets for some questions, as librdkafka at times on a broker just started or woken."""
 
-    def __init__(self, consumer, questions):
-        self._consumer = consumer
+    def __init__(self, consumer, questions, error):
+        self._consumer, self._error = consumer, error
         self.left = questions
 
-    def offsets_for_times(self, *arguments):
+    def offsets_for_times(self, places, patience):
         from confluent_kafka import KafkaError, KafkaException
 
         if self.left:
             self.left -= 1
-            raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
-        return self._consumer.offsets_for_times(*arguments)
+            error = KafkaError(getattr(KafkaError, self._error))
+            if error.code() < 0:  # the client's own
+                raise KafkaException(error)
+            return [SimpleNamespace(topic=place.topic, partition=place.partition, error=error) for place in places]
+        return self._consumer.offsets_for_times(places, patience)
 
 
 class Deaf:
@@ -62,23 +66,42 @@ def test_a_call_that_never_returns_is_given_up_and_the_next_writer_goes_on(broke
         log.close()
 
 
-@pytest.mark.parametrize(("questions", "known"), [(3, True), (10_000, False)])
-def test_offsets_of_a_partition_that_the_client_does_not_know_yet_are_asked_for_again(broker, questions, known):
+@pytest.mark.parametrize("error", ["_UNKNOWN_PARTITION", "NOT_LEADER_FOR_PARTITION", "UNKNOWN_LEADER_EPOCH"])
+@pytest.mark.parametrize(("questions", "told"), [(3, True), (10_000, False)])
+def test_offsets_of_a_partition_whose_leader_is_chosen_are_asked_for_again(broker, questions, told, error):
     log = KafkaLog(broker, client_named("confluent"))
     log.writer().publish(numbered(0, 2), None)
     reader = log.reader("plain", start=BEGINNING)
-    forgetful = Forgetful(reader._consumer, questions)
-    from confluent_kafka import KafkaException
+    electing = Electing(reader._consumer, questions, error)
+    from confluent_kafka import KafkaError, KafkaException
 
     from consumers.librdkafka import END, asked_offsets
 
     place = (log.connection.prefix + "plain", 0)
     try:
-        if known:
-            assert asked_offsets(forgetful, [place], END, patience=5.0)[place] >= 2
+        if told:
+            assert asked_offsets(electing, [place], END, patience=5.0)[place] >= 2
         else:
-            with pytest.raises(KafkaException, match="Unknown partition"):
-                asked_offsets(forgetful, [place], END, patience=0.3)
-            assert forgetful.left > questions - 10
+            with pytest.raises(KafkaException) as met:
+                asked_offsets(electing, [place], END, patience=0.3)
+            assert met.value.args[0].code() == getattr(KafkaError, error)
+            assert electing.left > questions - 10
+    finally:
+        log.close()
+
+
+def test_a_question_for_offsets_that_is_refused_is_not_asked_again(broker):
+    log = KafkaLog(broker, client_named("confluent"))
+    log.writer().publish(numbered(0, 2), None)
+    reader = log.reader("plain", start=BEGINNING)
+    refusing = Electing(reader._consumer, 2, "TOPIC_AUTHORIZATION_FAILED")
+    from confluent_kafka import KafkaException
+
+    from consumers.librdkafka import END, asked_offsets
+
+    try:
+        with pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"):
+            asked_offsets(refusing, [(log.connection.prefix + "plain", 0)], END, patience=5.0)
+        assert refusing.left == 1
     finally:
         log.close()
