@@ -71,6 +71,7 @@ def test_a_service_with_an_encoder_comes_back_the_same_from_its_checkpoint_and_f
     assert encoders.counts() == (0, 0)  # all that was learnt from came from the ledger
 
 
+@pytest.mark.slow
 def test_another_encoder_makes_another_model_from_the_same_ledger(settings):
     live, version, _ = serve(settings, 40)
     plain = read_settings(None, SETTINGS | {"data_dir": str(settings.data_dir), "model.encoder": ""})

@@ -32,6 +32,7 @@ def margins(weights: list[float], passes: int = 1) -> float:
     return START + float(linear.weights[0, 0] + linear.intercept[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [2, 5, 20, 100])
 def test_an_answer_of_weight_h_is_h_answers(times):
     assert margins([float(times)]) == pytest.approx(margins([1.0] * times, passes=300), abs=1e-3)
@@ -41,6 +42,7 @@ def test_a_large_weight_never_throws_the_margin_far_beyond_what_its_answers_woul
     assert margins([100.0]) < 10.0
 
 
+@pytest.mark.slow
 def test_a_gradient_times_the_weight_is_caught():
     gradient_once = START + 100.0 * RATE * LENGTH / (1 + np.exp(START))
 
@@ -63,14 +65,17 @@ def inclusions(limit: int, offers: int, runs: int, withdrawn: range = range(0), 
     return held
 
 
+@pytest.mark.slow
 def test_every_offer_has_the_same_chance_of_being_held():
     assert chisquare(inclusions(limit=10, offers=50, runs=2_000)).pvalue > 0.001
 
 
+@pytest.mark.slow
 def test_a_sample_that_always_takes_the_newest_is_caught():
     assert chisquare(inclusions(limit=10, offers=50, runs=2_000, broken=True)).pvalue < 0.001
 
 
+@pytest.mark.slow
 def test_withdrawals_leave_the_chances_of_the_others_equal():
     held = inclusions(limit=10, offers=50, runs=2_000, withdrawn=range(3, 9))
 

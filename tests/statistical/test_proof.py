@@ -154,6 +154,7 @@ def test_looking_often_at_a_normal_interval_would_miss_the_truth(prevalence):
     assert ever.mean() > ALPHA
 
 
+@pytest.mark.slow
 def test_bounds_over_clipped_weights_would_miss_the_truth():
     shares = [np.any([outside(look) for look in looks(LONG, seed=2, clip=clip)], axis=0).mean() for clip in (None, 3)]
 

@@ -23,6 +23,7 @@ def served():
     return import_module("proof_served").Served("toys", 0.02, scores, positive, truth, random.random(truth.shape))
 
 
+@pytest.mark.slow
 def test_thrown_again_the_weighted_sums_are_unbiased_and_clipped_ones_are_not(served):
     replays, figures = import_module("proof_replays"), import_module("proof_figures")
     every = np.ones(3, np.bool_)
@@ -62,6 +63,7 @@ def test_no_chances_do_better_than_the_best(served):
     assert (policies.times_fewer(best, squares, plain) >= policies.times_fewer(doubt, squares, plain)).all()
 
 
+@pytest.mark.slow
 def test_bounds_are_looked_up_no_wider_than_they_are():
     replays, confidence = import_module("proof_replays"), import_module("models.confidence")
     tables, step = replays.bounds_table(50.0)

@@ -55,7 +55,7 @@ def test_the_script_lists_every_command():
 def test_without_a_command_the_help_is_shown_as_misuse(askance):
     status, text = askance()
 
-    assert (status, "Usage: askance" in text) == (2, True)
+    assert (status, "Usage: " in text) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,7 @@ def test_independent_networks_learn_nothing_from_each_other():
     assert np.abs(as_is - turned).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heads", ["own", "shared"])
 def test_independent_networks_go_on_bit_for_bit_and_keep_what_they_learnt_when_outputs_change(heads):
     settings = replace(SMALL, joint=False, heads=heads)

@@ -43,6 +43,7 @@ def test_passes_over_the_answers_reach_the_regularised_optimum_of_scikit_learn()
     assert ours == pytest.approx(reference.coef_[0], abs=2e-3)
 
 
+@pytest.mark.slow
 def test_learning_again_what_is_fitted_changes_nothing():
     fitted = trained(200, 5.0)
 

@@ -99,6 +99,7 @@ def test_asking_output_by_output_asks_less_of_each_product(feed):
     assert last["labels"] < last["answers"] < 5 * last["labels"]
 
 
+@pytest.mark.slow
 def test_an_output_with_a_share_is_asked_less_and_the_others_more(feed):
     trial = replace(TRIAL, policy="iwal", asking="outputs")
     data = load(*feed, trial)
@@ -153,6 +154,7 @@ def test_nothing_to_score_by_is_refused(feed):
         load(*feed, replace(TRIAL, holdout=0.0))
 
 
+@pytest.mark.slow
 def test_wrong_answers_make_what_is_learnt_worse(feed):
     clean, wrong = (simulate(*feed, replace(TRIAL, noise=noise))["points"][-1] for noise in (0.0, 0.4))
 
@@ -160,6 +162,7 @@ def test_wrong_answers_make_what_is_learnt_worse(feed):
     assert wrong["macro_ap"] < clean["macro_ap"] - 0.05
 
 
+@pytest.mark.slow
 def test_wrong_answers_are_the_same_every_time(feed):
     first, second = (simulate(*feed, replace(TRIAL, noise=0.2)) for _ in range(2))
 

@@ -14,6 +14,7 @@ def turning(tmp_path):
     return Shop(tmp_path / "turning", arrivals=700, turns=(300,), **FORGETFUL)
 
 
+@pytest.mark.slow
 def test_answers_that_turn_round_bring_a_model_that_forgets_and_restarts_keep_it(turning):
     live = turning.serve(110)
 
@@ -29,6 +30,7 @@ def asked_for(ledger):
     return bool(ledger.challenges.requests())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("die", "tried"), [(asked_for, 0), (compared, 1)])
 def test_a_death_while_a_model_that_forgets_is_asked_for_or_tried_changes_nothing(turning, die, tried):
     with pytest.raises(Killed):
