@@ -73,7 +73,7 @@ def test_polling_an_empty_log_returns_within_the_timeout(log):
     reader.poll(10, 2.0)
     begun = time.monotonic()
     assert reader.poll(10, 0.3) == []
-    assert 0.2 <= time.monotonic() - begun < 1.0
+    assert 0.2 <= time.monotonic() - begun < 3.0
 
 
 def test_a_poll_returns_no_more_than_its_limit(log):
@@ -91,7 +91,7 @@ def test_a_poll_wakes_up_when_something_is_written(log):
     writer.publish(numbered(0, 1), None)
     begun = time.monotonic()
     assert values(reader.poll(10, 10.0)) == [b"0"]
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 5.0
 
 
 def test_nothing_of_a_publish_that_died_is_ever_seen(log):

