@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -87,7 +88,8 @@ def _stand_at(number, client):
     class Standing(getattr(adapter, name)):
         def commit_transaction(self, *limit):
             if next(calls) == number:
-                os.kill(os.getpid(), signal.SIGSTOP)
+                # To this thread: sent to the process it may go on for milliseconds, and commit.
+                signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
             return super().commit_transaction(*limit)
 
     setattr(adapter, name, Standing)

@@ -6,6 +6,12 @@ HARM says which: `before flush 2 SIGKILL` is the signal that it sends itself bef
 import os
 import signal
 import sys
+import threading
+
+
+def send(number):
+    """Send this thread a signal that stops all; sent to the process, this thread may go on for milliseconds."""
+    signal.pthread_kill(threading.get_ident(), number)
 
 
 def harm(moment, step, number, name):
@@ -16,10 +22,10 @@ def harm(moment, step, number, name):
     def harmed(*arguments, **keywords):
         now = next(calls) == int(number)
         if now and moment == "before":
-            os.kill(os.getpid(), signal.Signals[name])
+            send(signal.Signals[name])
         result = method(*arguments, **keywords)
         if now and moment == "after":
-            os.kill(os.getpid(), signal.Signals[name])
+            send(signal.Signals[name])
         return result
 
     setattr(KafkaProducer, step, harmed)
